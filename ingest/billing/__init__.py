@@ -1,0 +1,1 @@
+"""Billing source kinds: one file each, all of the shape in `ingest.source`."""

@@ -1,0 +1,287 @@
+"""The landing tables: columns, types and the one date each is partitioned by.
+
+Money and quantities land as `decimal(38,18)`, lossless for every provider's 18 places; instants land as UTC
+timestamps without zone; JSON stays text. Every table carries the audit columns, so that any row can be walked back to
+the line of the object it was read from.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import pyarrow as pa
+
+MONEY: Final = pa.decimal128(38, 18)
+RATE: Final = pa.decimal128(18, 9)
+INSTANT: Final = pa.timestamp("us")
+TEXT: Final = pa.string()
+COUNT: Final = pa.int64()
+NUMBER: Final = pa.float64()
+FLAG: Final = pa.bool_()
+DATE: Final = pa.date32()
+
+AUDIT_COLUMNS: Final = (
+    ("_source", TEXT),  # the name in sources.yml
+    ("_object", TEXT),  # URI or path of the object the row was read from
+    ("_delivery_id", TEXT),
+    ("_position", COUNT),  # 1-based line or record in the object
+    ("_repairs", TEXT),  # comma-separated codes of what was mended on reading, null if nothing
+    ("_extra", TEXT),  # JSON of the columns the contract does not name, null if none
+)
+
+
+@dataclass(frozen=True)
+class LandingTable:
+    """One lake table: `columns` are (name, Arrow type) without audit columns; `partition` is a date column or None."""
+
+    name: str
+    columns: tuple[tuple[str, pa.DataType], ...]
+    partition: str | None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """All columns in order: contract, audit, then the partition date."""
+        fields = [*self.columns, *AUDIT_COLUMNS]
+        if self.partition is not None:
+            fields.append((self.partition, DATE))
+        return pa.schema(fields)
+
+
+_FOCUS_MONEY = (
+    "billed_cost effective_cost list_cost contracted_cost list_unit_price contracted_unit_price pricing_quantity "
+    "consumed_quantity commitment_discount_quantity pricing_currency_contracted_unit_price "
+    "pricing_currency_effective_cost pricing_currency_list_unit_price"
+).split()
+_FOCUS_INSTANTS = "billing_period_start billing_period_end charge_period_start charge_period_end".split()
+_FOCUS_TEXTS = (
+    "provider_name publisher_name invoice_issuer_name service_provider_name host_provider_name invoice_id "
+    "invoice_detail_id billing_account_id billing_account_name billing_account_type sub_account_id sub_account_name "
+    "sub_account_type billing_currency pricing_currency charge_category charge_class charge_description "
+    "charge_frequency pricing_category pricing_unit consumed_unit service_name service_category service_subcategory "
+    "sku_id sku_meter sku_price_id sku_price_details resource_id resource_name resource_type region_id region_name "
+    "availability_zone commitment_discount_id commitment_discount_name commitment_discount_category "
+    "commitment_discount_type commitment_discount_status commitment_discount_unit capacity_reservation_id "
+    "capacity_reservation_status tags allocated_method_id allocated_method_details allocated_resource_id "
+    "allocated_resource_name allocated_tags contract_applied commitment_program_eligibility_details"
+).split()
+
+FOCUS_CHARGES: Final = LandingTable(
+    name="focus_charges",
+    columns=(
+        *((name, TEXT) for name in _FOCUS_TEXTS),
+        *((name, INSTANT) for name in _FOCUS_INSTANTS),
+        *((name, MONEY) for name in _FOCUS_MONEY),
+    ),
+    partition="billing_period_date",
+)
+
+_ALLOCATION_COSTS = (
+    "cpu_cost cpu_cost_adjustment gpu_cost gpu_cost_adjustment ram_cost ram_cost_adjustment pv_cost "
+    "pv_cost_adjustment network_cost network_cost_adjustment load_balancer_cost load_balancer_cost_adjustment "
+    "shared_cost external_cost total_cost"
+).split()
+_ALLOCATION_NUMBERS = (
+    "minutes cpu_core_hours cpu_core_request_average cpu_core_usage_average ram_byte_hours "
+    "ram_byte_request_average ram_byte_usage_average gpu_count gpu_hours gpu_request_average gpu_usage_average"
+).split()
+
+OPENCOST_ALLOCATIONS: Final = LandingTable(
+    name="opencost_allocations",
+    columns=(
+        ("allocation_name", TEXT),
+        ("allocation_kind", TEXT),  # workload | idle | unallocated | unmounted | shared | external | filtered
+        ("cluster", TEXT),
+        ("node", TEXT),
+        ("provider_id", TEXT),
+        ("namespace", TEXT),
+        ("controller_kind", TEXT),
+        ("controller", TEXT),
+        ("pod", TEXT),
+        ("container", TEXT),
+        ("labels", TEXT),
+        ("namespace_labels", TEXT),
+        ("gpu_model", TEXT),
+        ("gpu_uuid", TEXT),
+        ("is_gpu_shared", FLAG),
+        ("window_start_at", INSTANT),
+        ("window_end_at", INSTANT),
+        ("started_at", INSTANT),
+        ("ended_at", INSTANT),
+        *((name, NUMBER) for name in _ALLOCATION_NUMBERS),
+        *((name, MONEY) for name in _ALLOCATION_COSTS),
+    ),
+    partition="usage_date",
+)
+
+DCGM_SAMPLES: Final = LandingTable(
+    name="dcgm_samples",
+    columns=(
+        ("sampled_at", INSTANT),
+        ("metric", TEXT),  # DCGM field name, aliases resolved
+        ("value", NUMBER),  # null for NaN, infinities and DCGM blank sentinels
+        ("gpu_uuid", TEXT),
+        ("gpu_index", TEXT),
+        ("device", TEXT),
+        ("model_name", TEXT),
+        ("hostname", TEXT),
+        ("cluster", TEXT),
+        ("mig_profile", TEXT),
+        ("mig_instance_id", TEXT),
+        ("namespace", TEXT),  # the workload's, never the exporter's own
+        ("pod", TEXT),
+        ("container", TEXT),
+    ),
+    partition="usage_date",
+)
+
+_TOKEN_COUNTS = (
+    "prompt_tokens completion_tokens total_tokens cache_read_tokens cache_write_5m_tokens cache_write_1h_tokens "
+    "cache_write_other_tokens reasoning_tokens audio_input_tokens audio_output_tokens image_input_tokens "
+    "image_output_tokens web_search_requests"
+).split()
+_REQUEST_TEXTS = (
+    "request_id litellm_call_id trace_id session_id call_type status provider model model_group model_deployment_id "
+    "api_base api_key_hash api_key_alias team_id team_alias organization_id project_id user_id end_user_id agent_id "
+    "request_tags service_tier error_class log_format"
+).split()
+
+LITELLM_REQUESTS: Final = LandingTable(
+    name="litellm_requests",
+    columns=(
+        *((name, TEXT) for name in _REQUEST_TEXTS),
+        ("usage_status", TEXT),  # reported | reported_zero | missing
+        ("is_cache_hit", FLAG),
+        ("is_stream", FLAG),
+        ("started_at", INSTANT),
+        ("ended_at", INSTANT),
+        ("first_token_at", INSTANT),
+        *((name, COUNT) for name in _TOKEN_COUNTS),
+        ("gateway_cost_usd", MONEY),
+    ),
+    partition="usage_date",
+)
+
+LLM_PRICES: Final = LandingTable(
+    name="llm_prices",
+    columns=(
+        ("price_id", TEXT),  # stable: book, model, class, tier, start
+        ("provider", TEXT),  # as the gateway names it (custom_llm_provider)
+        ("model", TEXT),  # as the gateway names it
+        ("price_model_id", TEXT),  # the price book's own model id
+        # input | cache_read | cache_write_5m | cache_write_1h | output | input_audio | output_audio
+        ("token_class", TEXT),
+        ("tier_start_tokens", COUNT),  # the rate holds for requests with more input tokens than this
+        ("usd_per_mtok", RATE),
+        ("valid_from", DATE),  # null: since ever
+        ("valid_to", DATE),
+        ("price_book", TEXT),  # name and version
+    ),
+    partition=None,
+)
+
+
+def _dated_fact(name: str, *columns: tuple[str, pa.DataType]) -> LandingTable:
+    return LandingTable(name=f"config_{name}", columns=columns, partition=None)
+
+
+_VALIDITY = (("valid_from", DATE), ("valid_to", DATE))
+
+DATED_FACTS: Final = {
+    "owners": _dated_fact(
+        "owners",
+        ("rule_id", TEXT),
+        ("match_on", TEXT),
+        ("match_key", TEXT),
+        ("match_value", TEXT),
+        ("team_id", TEXT),
+        ("team_name", TEXT),
+        ("cost_center_id", TEXT),
+        ("environment", TEXT),
+        ("priority", COUNT),
+        *_VALIDITY,
+    ),
+    "tariffs": _dated_fact("tariffs", ("facility_id", TEXT), *_VALIDITY, ("usd_per_kwh", RATE), ("source", TEXT)),
+    "facilities": _dated_fact(
+        "facilities",
+        ("facility_id", TEXT),
+        ("hostname_pattern", TEXT),
+        ("pue", RATE),
+        ("power_source", TEXT),
+        *_VALIDITY,
+        ("source", TEXT),
+    ),
+    "fx_rates": _dated_fact(
+        "fx_rates",
+        ("currency_code", TEXT),
+        ("to_currency_code", TEXT),
+        ("rate", RATE),
+        *_VALIDITY,
+        ("source", TEXT),
+    ),
+    "price_overrides": _dated_fact(
+        "price_overrides",
+        ("provider", TEXT),
+        ("model", TEXT),
+        ("token_class", TEXT),
+        ("usd_per_mtok", RATE),
+        *_VALIDITY,
+        ("source", TEXT),
+    ),
+    "recipients": _dated_fact("recipients", ("team_id", TEXT), ("email", TEXT), *_VALIDITY),
+    "policies": _dated_fact("policies", ("policy_key", TEXT), ("policy_value", TEXT)),
+}
+"""Company facts by file stem in HOME/config: CSVs, and policies.yml as dotted keys."""
+
+DELIVERIES: Final = LandingTable(
+    name="deliveries",
+    columns=(
+        ("source_name", TEXT),
+        ("source_kind", TEXT),
+        ("table_name", TEXT),
+        ("slice_key", TEXT),
+        ("version", TEXT),
+        ("object_uri", TEXT),
+        ("etag", TEXT),
+        ("sha256", TEXT),
+        ("status", TEXT),  # landed | refused | superseded
+        ("message", TEXT),
+        ("rows_read", COUNT),
+        ("rows_landed", COUNT),
+        ("rows_quarantined", COUNT),
+        ("data_through_at", INSTANT),
+        ("landed_at", INSTANT),
+    ),
+    partition=None,
+)
+
+QUARANTINE: Final = LandingTable(
+    name="quarantine",
+    columns=(
+        ("source_name", TEXT),
+        ("source_kind", TEXT),
+        ("object_uri", TEXT),
+        ("scope", TEXT),  # row | object | delivery
+        ("position", COUNT),  # null when the whole object was refused
+        ("field", TEXT),
+        ("reason", TEXT),
+        ("found", TEXT),  # at most 500 characters
+        ("refused_at", INSTANT),
+    ),
+    partition=None,
+)
+
+
+@cache
+def landing_tables() -> dict[str, LandingTable]:
+    """Every table of the raw schema by name."""
+    tables = (
+        FOCUS_CHARGES,
+        OPENCOST_ALLOCATIONS,
+        DCGM_SAMPLES,
+        LITELLM_REQUESTS,
+        LLM_PRICES,
+        *DATED_FACTS.values(),
+        DELIVERIES,
+        QUARANTINE,
+    )
+    return {table.name: table for table in tables}

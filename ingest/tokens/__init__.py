@@ -1,0 +1,1 @@
+"""Token-log source kinds: one file each, all of the shape in `ingest.source`."""

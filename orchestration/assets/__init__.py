@@ -1,0 +1,1 @@
+"""Dagster assets by step: landing, warehouse, delivery."""
