@@ -1,0 +1,25 @@
+{#-
+    Incremental strategy: delete every touched key, then insert what was built for the touched keys. Unlike
+    delete+insert, a day or period that has become empty empties. The model's `unique_key` names the key column and
+    with it the list: usage_date -> touched_days, billing_period_start_date -> touched_periods.
+    Spark has no custom strategy names; there the models' partitions are dropped and overwritten.
+-#}
+{% macro get_incremental_replace_touched_sql(arguments) -%}
+    {%- set key = arguments['unique_key'] -%}
+    {%- set columns = arguments['dest_columns'] | map(attribute='quoted') | join(', ') -%}
+    delete from {{ arguments['target_relation'] }}
+    where {{ key }} in (select {{ key }} from {{ touched_relation(key) }});
+    insert into {{ arguments['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arguments['temp_relation'] }}
+{%- endmacro %}
+
+{#- The list of keys that the build rebuilds; all of them on a full refresh. -#}
+{% macro touched_relation(key) -%}
+    {%- if key == 'usage_date' -%}
+        {{ source('build', 'touched_days') }}
+    {%- elif key == 'billing_period_start_date' -%}
+        {{ source('build', 'touched_periods') }}
+    {%- else -%}
+        {{ exceptions.raise_compiler_error("replace_touched: expected unique_key usage_date or billing_period_start_date, found " ~ key) }}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,24 @@
+{#- Row-level USD: nano-dollars, rounded half away from zero. Null stays null. -#}
+{% macro usd(amount) -%}
+    cast(round({{ amount }}, 9) as decimal(18, 9))
+{%- endmacro %}
+
+{#- A sum of USD rows: the same nano-dollars, wider. -#}
+{% macro usd_sum(amount) -%}
+    cast(sum({{ amount }}) as decimal(38, 9))
+{%- endmacro %}
+
+{#- Amount in another currency times its rate, rounded once to the nano-dollar. Null rate: null. -#}
+{% macro convert_usd(amount, rate) -%}
+    cast(round(cast({{ amount }} as decimal(38, 18)) * cast({{ rate }} as decimal(18, 9)), 9) as decimal(38, 9))
+{%- endmacro %}
+
+{#- USD as an exact integer of nano-dollars. -#}
+{% macro nano_usd(amount) -%}
+    cast(cast({{ amount }} as decimal(38, 9)) * 1000000000 as {{ wide_integer_type() }})
+{%- endmacro %}
+
+{#- Back from nano-dollars. -#}
+{% macro from_nano(nano) -%}
+    cast(cast({{ nano }} as decimal(38, 9)) * cast(0.000000001 as decimal(9, 9)) as decimal(18, 9))
+{%- endmacro %}
