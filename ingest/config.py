@@ -1,0 +1,281 @@
+"""What a company configured: HOME/config/sources.yml and policies.yml, checked with pydantic.
+
+Every problem of a file is named at once: file, line, key, what was found, what is allowed.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar, get_args
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from ingest.home import Home
+
+STORAGE_OPTIONS: Final = ("region", "endpoint_url", "profile")
+"""Options of every kind of source; a kind may read more of its own."""
+
+_SECRET_PATTERN: Final = re.compile(r"secret|password|access_key|token$", re.IGNORECASE)
+_NAME_PATTERN: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+
+
+class ConfigError(Exception):
+    """A config file cannot be used. `problems` has one sentence for each thing wrong with it."""
+
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__("\n".join([f"{path}: {len(problems)} problem(s)", *(f"  - {text}" for text in problems)]))
+
+
+def _check_name(name: str) -> str:
+    if not _NAME_PATTERN.fullmatch(name):
+        raise ValueError("lower-case letters and digits, joined by - or _, such as aws-focus")
+    return name
+
+
+def _check_location(location: str) -> str:
+    if not location.strip():
+        raise ValueError("a path, a glob, a folder, or s3://bucket/prefix")
+    scheme, separator, _ = location.partition("://")
+    if separator and scheme != "s3":
+        raise ValueError("a path, a glob, a folder, or s3://bucket/prefix; no other scheme is read")
+    return location
+
+
+def _check_options(options: dict[str, Any]) -> dict[str, Any]:
+    problems: list[str] = []
+    for name, value in options.items():
+        near = difflib.get_close_matches(name, STORAGE_OPTIONS, n=1, cutoff=0.8)
+        if name in STORAGE_OPTIONS and not (isinstance(value, str) and value):
+            problems.append(f"{name} as a text that is not empty")
+        elif _SECRET_PATTERN.search(name):
+            problems.append(f"no {name}: keys come from the environment or from a profile of ~/.aws, never from here")
+        elif near and name not in STORAGE_OPTIONS:
+            # A kind's own options are the kind's to judge, but a slip in a common one would pass unseen.
+            problems.append(f"{near[0]}, not {name}")
+    endpoint = options.get("endpoint_url")
+    if isinstance(endpoint, str) and endpoint:
+        parts = urlsplit(endpoint)
+        if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
+            problems.append("endpoint_url as http(s)://host[:port], with no user or password in it")
+    if problems:
+        raise ValueError("; ".join(problems))
+    return options
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceConfig(_Strict):
+    """One source of sources.yml. `options` has the storage options and whatever else its kind reads."""
+
+    name: Annotated[StrictStr, AfterValidator(_check_name)]
+    kind: StrictStr
+    location: Annotated[StrictStr, AfterValidator(_check_location)]
+    options: Annotated[dict[str, Any], AfterValidator(_check_options)] = Field(
+        default_factory=dict, validate_default=True
+    )
+
+
+class SourcesFile(_Strict):
+    """sources.yml."""
+
+    reporting_currency: Literal["USD"] = "USD"
+    sources: tuple[SourceConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_names_are_unique(self) -> Self:
+        repeated = sorted(name for name, times in Counter(source.name for source in self.sources).items() if times > 1)
+        if repeated:
+            raise ValueError(f"a name of its own for each source; repeated: {', '.join(repeated)}")
+        return self
+
+
+class UnpricedExposure(_Strict):
+    """USD per million tokens assumed for tokens without a known price: shown as exposure, never as cost."""
+
+    input: Annotated[Decimal, Field(ge=0)] = Decimal(3)
+    output: Annotated[Decimal, Field(ge=0)] = Decimal(15)
+
+
+class Policies(_Strict):
+    """policies.yml, with what holds where it is silent."""
+
+    unpriced_exposure_usd_per_mtok: UnpricedExposure = UnpricedExposure()
+    gpu_idle_activity_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.05")
+    """A held GPU with less activity than this is idle."""
+
+    gpu_sample_gap_multiple: Annotated[Decimal, Field(ge=1)] = Decimal(3)
+    """A gap between samples of more than this many usual steps is unknown time."""
+
+
+def load_sources(home: Home, known_kinds: Collection[str]) -> SourcesFile:
+    """sources.yml, each source of one of `known_kinds`. Raises `ConfigError`."""
+    document = _Document(home.sources_path, SourcesFile)
+    problems = list(document.problems)
+    for position, source in enumerate(document.list_at("sources")):
+        kind = source.get("kind") if isinstance(source, dict) else None
+        if isinstance(kind, str) and kind not in known_kinds:
+            problems.append(
+                document.describe(("sources", position, "kind"), repr(kind), _list_names(kind, known_kinds))
+            )
+    if problems or document.value is None:
+        raise ConfigError(home.sources_path, problems)
+    return document.value
+
+
+def load_policies(home: Home) -> dict[str, str]:
+    """Every policy by dotted key, as plain decimal text (`0.05`, `3`), defaults included. Raises `ConfigError`."""
+    if not home.policies_path.exists():
+        return _flatten_policies(Policies())
+    document = _Document(home.policies_path, Policies)
+    if document.problems or document.value is None:
+        raise ConfigError(home.policies_path, document.problems)
+    return _flatten_policies(document.value)
+
+
+def _flatten_policies(model: BaseModel, prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            flat |= _flatten_policies(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = format(value.normalize(), "f")
+    return flat
+
+
+# --- reading YAML and naming what is wrong ---------------------------------------------------------------------------
+
+_Key = tuple[int | str, ...]
+_ModelT = TypeVar("_ModelT", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """Numbers with a point stay exact decimals."""
+
+
+def _construct_decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal | str:
+    text = str(loader.construct_scalar(node))
+    try:
+        return Decimal(text.replace("_", ""))
+    except InvalidOperation:
+        return text
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _construct_decimal)
+
+
+class _Document(Generic[_ModelT]):
+    """One YAML file read into `model`: `value`, or `problems` that say why not."""
+
+    def __init__(self, path: Path, model: type[_ModelT]) -> None:
+        self.path = path
+        self.value: _ModelT | None = None
+        self.problems: list[str] = []
+        self._model = model
+        self._node, self._data = self._parse()
+        self.problems += self._find_repeated_keys(self._node, ())
+        try:
+            self.value = model.model_validate({} if self._data is None else self._data)
+        except ValidationError as error:
+            self.problems += [self._describe_error(details) for details in error.errors()]
+
+    def list_at(self, name: str) -> list[Any]:
+        value = self._data.get(name) if isinstance(self._data, dict) else None
+        return value if isinstance(value, list) else []
+
+    def describe(self, key: _Key, found: str, allowed: str) -> str:
+        return f"{_name_key(key)} (line {self._find_line(key)}): found {found}; allowed: {allowed}"
+
+    def _parse(self) -> tuple[yaml.Node | None, Any]:
+        try:
+            text = self.path.read_text(encoding="utf-8-sig")
+            return yaml.compose(text, Loader=_Loader), yaml.load(text, Loader=_Loader)
+        except FileNotFoundError:
+            problem = f"no such file; make it with `wattledger init {self.path.parent.parent}`"
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"cannot be read as UTF-8 text: {error}"
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+            problem = f"{line}not YAML: {error.problem or error.context}"
+        except (yaml.YAMLError, ValueError) as error:
+            problem = f"not YAML: {error}"
+        raise ConfigError(self.path, [problem])
+
+    def _describe_error(self, details: ErrorDetails) -> str:
+        key = details["loc"]
+        found = details["input"]
+        if details["type"] == "extra_forbidden":
+            return self.describe(key, "an unknown key", _list_names(str(key[-1]), self._list_fields(key[:-1])))
+        if details["type"] == "missing":
+            return self.describe(key, "nothing", "this key is required")
+        if details["type"] == "value_error":
+            shown = f"the keys {', '.join(map(str, found))}" if isinstance(found, dict) else _show(found)
+            if isinstance(found, BaseModel) or not key:
+                shown = "names that repeat"
+            return self.describe(key, shown, str(details["ctx"]["error"]))  # type: ignore[index]
+        return self.describe(key, _show(found), details["msg"].removeprefix("Input should be "))
+
+    def _list_fields(self, key: _Key) -> list[str]:
+        model: Any = self._model
+        for part in key:
+            if isinstance(part, str):
+                model = model.model_fields[part].annotation
+                model = next((inner for inner in get_args(model) if inner is not Ellipsis), model)
+        return list(model.model_fields)
+
+    def _find_repeated_keys(self, node: yaml.Node | None, key: _Key) -> Iterator[str]:
+        if isinstance(node, yaml.SequenceNode):
+            for position, item in enumerate(node.value):
+                yield from self._find_repeated_keys(item, (*key, position))
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for name_node, value_node in node.value:
+                name = str(name_node.value)
+                if name in seen:
+                    line = name_node.start_mark.line + 1
+                    yield f"{_name_key((*key, name))} (line {line}): found a second time; allowed: once"
+                seen.add(name)
+                yield from self._find_repeated_keys(value_node, (*key, name))
+
+    def _find_line(self, key: _Key) -> int:
+        node, line = self._node, 1
+        for part in key:
+            if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+            elif isinstance(node, yaml.MappingNode):
+                pair = next((pair for pair in node.value if pair[0].value == part), None)
+                if pair is None:
+                    break
+                line, node = pair[0].start_mark.line + 1, pair[1]
+                continue
+            else:
+                break
+            line = node.start_mark.line + 1
+        return line
+
+
+def _name_key(key: _Key) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return text.removeprefix(".") or "the file"
+
+
+def _show(value: object) -> str:
+    text = str(value) if isinstance(value, Decimal) else repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def _list_names(found: str, allowed: Collection[str]) -> str:
+    near = difflib.get_close_matches(found, list(allowed), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{', '.join(sorted(allowed))}{hint}"
