@@ -1,0 +1,85 @@
+-- One row per charge group, charge interval and rate, of the billing periods being built: USD to the nano-dollar.
+-- A group whose currency has no rate on its period's first day is held back: null USD, `is_admitted` false.
+with charges as (
+    select
+        *,
+        {{ charge_key() }} as charge_key
+    from {{ ref('stg_focus__charges') }}
+    where billing_period_start_date in (
+        select billing_period_start_date from {{ source('build', 'touched_periods') }}
+    )
+),
+
+summed as (
+    select
+        charge_key,
+        charge_start_at,
+        charge_end_at,
+        source_name,
+        provider_name,
+        billing_account_id,
+        sub_account_id,
+        billing_period_start_date,
+        currency_code,
+        charge_category,
+        charge_frequency,
+        service_name,
+        service_category,
+        service_subcategory,
+        resource_id,
+        commitment_discount_id,
+        commitment_discount_status,
+        tags,
+        {{ json_text('sku_price_details', "'x_ModelId'") }} as billed_model_id,
+        sum(billed_cost_local) as billed_cost_local,
+        sum(effective_cost_local) as effective_cost_local,
+        sum(list_cost_local) as list_cost_local,
+        count(*) as charge_line_count
+    from charges
+    group by all
+),
+
+rated as (
+    select
+        summed.*,
+        case when summed.currency_code = 'USD' then 1 else fx_rates.usd_per_unit end as usd_per_unit
+    from summed
+    left join {{ ref('stg_config__fx_rates') }} as fx_rates
+        on
+            summed.currency_code = fx_rates.currency_code
+            and fx_rates.to_currency_code = 'USD'
+            and {{ is_valid_on('fx_rates', 'summed.billing_period_start_date') }}
+)
+
+select
+    charge_key,
+    charge_start_at,
+    charge_end_at,
+    cast(charge_start_at as date) as usage_date,
+    source_name,
+    provider_name,
+    billing_account_id,
+    sub_account_id,
+    billing_period_start_date,
+    currency_code,
+    charge_category,
+    charge_frequency,
+    service_name,
+    service_category,
+    service_subcategory,
+    resource_id,
+    case when resource_id is not null then {{ node_key('resource_id') }} end as node_key,
+    commitment_discount_id,
+    commitment_discount_status,
+    tags,
+    billed_model_id,
+    charge_line_count,
+    usd_per_unit is not null as is_admitted,
+    usd_per_unit,
+    billed_cost_local,
+    effective_cost_local,
+    list_cost_local,
+    {{ usd(convert_usd('billed_cost_local', 'usd_per_unit')) }} as billed_cost_usd,
+    {{ usd(convert_usd('effective_cost_local', 'usd_per_unit')) }} as effective_cost_usd,
+    {{ usd(convert_usd('list_cost_local', 'usd_per_unit')) }} as list_cost_usd
+from rated

@@ -1,0 +1,17 @@
+-- One row per source, account, billing period and currency: what was delivered, and whether a rate admits it.
+{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='billing_period_start_date') }}
+
+select
+    source_name,
+    provider_name,
+    billing_account_id,
+    currency_code,
+    is_admitted,
+    max(usd_per_unit) as usd_per_unit,
+    cast(sum(charge_line_count) as bigint) as charge_line_count,
+    cast(sum(billed_cost_local) as decimal(38, 18)) as billed_cost_local,
+    cast(sum(effective_cost_local) as decimal(38, 18)) as effective_cost_local,
+    cast(sum(list_cost_local) as decimal(38, 18)) as list_cost_local,
+    billing_period_start_date
+from {{ ref('int_charges__groups') }}
+group by all

@@ -1,0 +1,124 @@
+-- One row per API-model charge group, day and consumer: provider bills pushed down by the gateway's traffic.
+-- Weights are priced tokens of the billed model where the gateway saw it that day, else of all the provider's traffic;
+-- where nothing is priced, plain tokens, as an estimate. A day without traffic stays with `unknown`.
+with charges as (
+    select
+        charge_key,
+        usage_date,
+        provider_name,
+        billed_model_id,
+        {{ usd_sum('billed_cost_usd') }} as billed_cost_usd,
+        {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
+        {{ usd_sum('list_cost_usd') }} as list_cost_usd
+    from {{ ref('int_charges__routed') }}
+    where route = 'token'
+    group by all
+),
+
+traffic as (
+    select
+        usage_date,
+        provider_name,
+        model_id,
+        coalesce(team_id, 'untagged') as team_id,
+        cost_center_id,
+        environment,
+        app_id,
+        consumer_id,
+        is_estimate,
+        weight_nano_usd,
+        weight_tokens
+    from {{ ref('int_tokens__consumer_days') }}
+    where weight_tokens > 0
+),
+
+model_days as (
+    select distinct
+        usage_date,
+        provider_name,
+        model_id
+    from traffic
+),
+
+scoped as (
+    select
+        charges.*,
+        model_days.model_id as scope_model_id
+    from charges
+    left join model_days
+        on
+            charges.usage_date = model_days.usage_date
+            and charges.provider_name = model_days.provider_name
+            and charges.billed_model_id = model_days.model_id
+),
+
+shares as (
+    select
+        scoped.*,
+        traffic.team_id,
+        traffic.cost_center_id,
+        traffic.environment,
+        traffic.app_id,
+        traffic.consumer_id,
+        traffic.model_id,
+        coalesce(traffic.is_estimate, false) as is_traffic_estimate,
+        md5(concat_ws(
+            '|',
+            traffic.team_id,
+            coalesce(traffic.cost_center_id, '~'),
+            coalesce(traffic.environment, '~'),
+            coalesce(traffic.app_id, '~'),
+            coalesce(traffic.consumer_id, '~'),
+            traffic.model_id
+        )) as consumer_key,
+        coalesce(sum(traffic.weight_nano_usd) over (
+            partition by scoped.charge_key, scoped.usage_date
+        ), 0) = 0 as is_unpriced,
+        coalesce(traffic.weight_nano_usd, 0) as weight_nano_usd,
+        coalesce(traffic.weight_tokens, 0) as weight_tokens
+    from scoped
+    left join traffic
+        on
+            scoped.usage_date = traffic.usage_date
+            and scoped.provider_name = traffic.provider_name
+            and (scoped.scope_model_id is null or scoped.scope_model_id = traffic.model_id)
+),
+
+weighted as (
+    select
+        *,
+        case when is_unpriced then weight_tokens else weight_nano_usd end as weight
+    from shares
+),
+
+split as (
+    {{ split_usd(
+        'weighted',
+        parent=['charge_key', 'usage_date'],
+        weight='weight',
+        tie='consumer_key',
+        amounts=['billed_cost_usd', 'effective_cost_usd', 'list_cost_usd']
+    ) }}
+)
+
+select
+    charge_key,
+    usage_date,
+    coalesce(team_id, 'unknown') as team_id,
+    cost_center_id,
+    environment,
+    app_id as workload_id,
+    consumer_id,
+    coalesce(model_id, billed_model_id) as model_id,
+    case when team_id is null then 'unallocated' else 'token' end as allocation_step,
+    case
+        when team_id is null then 'no_gateway_traffic'
+        when is_unpriced then 'gateway_tokens'
+        when scope_model_id is null then 'gateway_priced_tokens_of_provider'
+        else 'gateway_priced_tokens_of_model'
+    end as allocation_method,
+    team_id is not null and (is_unpriced or scope_model_id is null or is_traffic_estimate) as is_estimate,
+    split_billed_cost_usd as billed_cost_usd,
+    split_effective_cost_usd as effective_cost_usd,
+    split_list_cost_usd as list_cost_usd
+from split
