@@ -1,0 +1,61 @@
+# Every target sets up what it needs in .venv; nothing is written outside this folder.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev test quick lint format lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_HOME ?= demo-home
+DEMO_SCALE ?= 1
+DEMO_DAYS ?= 30
+STAMP := $(VENV)/.installed
+
+export DAGSTER_DISABLE_TELEMETRY := yes
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv with everything locked in requirements.lock (quick when nothing changed)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: setup ## the synthetic company from files to published marts (DEMO_SCALE=1, DEMO_DAYS=30)
+	@test -f $(DEMO_HOME)/config/sources.yml || $(BIN)/wattledger init $(DEMO_HOME) --demo --scale $(DEMO_SCALE) --days $(DEMO_DAYS)
+	@$(BIN)/wattledger run --home $(DEMO_HOME)
+
+dev: demo ## Dagster's web UI on the demo's home
+	@DAGSTER_HOME=$(abspath $(DEMO_HOME))/.state/dagster WATTLEDGER_HOME=$(abspath $(DEMO_HOME)) $(BIN)/dagster dev
+
+test: setup ## every test: lint, types, conventions, unit, dbt, end to end
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/pytest
+
+quick: setup ## what needs no built home, for the minute between edits
+	$(BIN)/ruff check .
+	$(BIN)/pytest -m "not slow"
+
+lint: setup ## ruff, pyright and sqlfluff, without tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/sqlfluff lint dbt_project
+
+format: setup ## rewrite Python and SQL in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix dbt_project
+
+lock: setup ## resolve pyproject.toml anew into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+
+clean: ## remove the environment, the demo's home and caches
+	rm -rf $(VENV) $(DEMO_HOME) *.egg-info target logs .pytest_cache .ruff_cache .hypothesis
