@@ -243,6 +243,7 @@ DELIVERIES: Final = LandingTable(
         ("object_uri", TEXT),
         ("etag", TEXT),
         ("sha256", TEXT),
+        ("options_sha256", TEXT),  # of the source's options: other options read the object again
         ("status", TEXT),  # landed | refused | superseded
         ("message", TEXT),
         ("rows_read", COUNT),

@@ -1,0 +1,286 @@
+"""The only writer of Delta tables: the lake, the quarantine and the books of a home.
+
+Data files are written beside the log first and named by what is in them; then one commit swaps them in and others
+out. Readers see the old file list or the new one, and a file whose content did not change is never swapped.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable, Schema
+from deltalake.transaction import AddAction, RemoveAction
+
+from ingest.contracts import QUARANTINE, LandingTable
+from ingest.home import Home, hold_lock
+
+_ENGINE_MEMORY: Final = "1GB"
+_TOMBSTONE_HOURS: Final = 168
+
+
+class LakeError(Exception):
+    """The lake on disk is not what its log says."""
+
+
+@dataclass(frozen=True)
+class LakeFile:
+    """One data file that a table's log names as current."""
+
+    path: str  # relative to the table's folder, as in the log
+    absolute: Path
+    size_bytes: int
+    row_count: int
+    partition_date: date | None
+    first_object: str | None  # smallest and largest `_object` in the file; None where the table has no such column
+    last_object: str | None
+
+    @property
+    def slice_id(self) -> str:
+        """What the file belongs to: `<partition>=D/<slice>-<content>.parquet`."""
+        return Path(self.path).name.partition("-")[0]
+
+    def may_hold(self, object_uris: Sequence[str]) -> bool:
+        """False when none of `object_uris` can be in the file."""
+        if self.first_object is None or self.last_object is None:
+            return True
+        return any(self.first_object <= uri <= self.last_object for uri in object_uris)
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A data file written aside, ready to be committed under `path`."""
+
+    path: str
+    written: Path
+    row_count: int
+    partition_date: date | None
+    first_object: str | None = None
+    last_object: str | None = None
+
+
+def get_table_dir(home: Home, table: LandingTable) -> Path:
+    """The folder of a landing table."""
+    return home.quarantine_dir if table.name == QUARANTINE.name else home.lake_dir / table.name
+
+
+def name_file(table: LandingTable, slice_id: str, content_id: str, partition_date: date | None) -> str:
+    """The path of a data file inside its table."""
+    name = f"{slice_id}-{content_id}.parquet"
+    return name if table.partition is None else f"{table.partition}={partition_date}/{name}"
+
+
+def hash_text(*parts: str) -> str:
+    """A short stable id of some texts."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def open_engine(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB session without a database file: UTC, bounded memory, spilling into the home's scratch folder."""
+    scratch = home.scratch_dir / "duckdb"
+    scratch.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(config={"memory_limit": _ENGINE_MEMORY, "temp_directory": str(scratch)})
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def list_files(home: Home, table: LandingTable) -> list[LakeFile]:
+    """The current data files of a table by path; none when it was never written."""
+    folder = get_table_dir(home, table)
+    if not (folder / "_delta_log").is_dir():
+        return []
+    return _read_file_list(DeltaTable(folder), folder, table.partition)
+
+
+def read_version(home: Home, table: LandingTable) -> int | None:
+    """The version of a table's log; None when it was never written."""
+    folder = get_table_dir(home, table)
+    return DeltaTable(folder).version() if (folder / "_delta_log").is_dir() else None
+
+
+def swap_files(home: Home, table: LandingTable, add: Sequence[NewFile], remove: Sequence[LakeFile]) -> bool:
+    """Put `add` in and take `remove` out in one commit; False when that changes nothing.
+
+    A path that is both added and removed, or is current already, stays as it is. The caller's written files are gone
+    afterwards.
+    """
+    with hold_lock(home):
+        folder = get_table_dir(home, table)
+        delta = _open_or_create(folder, table)
+        current = {file.path: file for file in _read_file_list(delta, folder, table.partition)}
+        wanted = {file.path: file for file in add}
+        fresh = [file for path, file in wanted.items() if path not in current]
+        gone = [file for file in remove if file.path in current and file.path not in wanted]
+        for file in wanted.values():
+            if file.path in current:
+                file.written.unlink(missing_ok=True)
+        if not fresh and not gone:
+            return False
+        now_ms = int(time.time() * 1000)
+        actions: list[AddAction | RemoveAction] = [_place_file(folder, table, file, now_ms) for file in fresh]
+        actions += [
+            RemoveAction(
+                path=file.path,
+                data_change=True,
+                deletion_timestamp=now_ms,
+                size=file.size_bytes,
+                partition_values=_partition_values(table, file.partition_date),
+            )
+            for file in gone
+        ]
+        _commit(delta, table, actions)
+        return True
+
+
+def append_book(home: Home, name: str, rows: pa.Table) -> None:
+    """Append rows to a book: what cannot be derived again. Its first rows declare its columns; later ones may add some."""
+    if rows.num_rows == 0:
+        return
+    with hold_lock(home):
+        folder = home.books_dir / name
+        table = LandingTable(name=name, columns=(), partition=None)
+        delta = _open_or_create(folder, table, rows.schema)
+        home.scratch_dir.mkdir(parents=True, exist_ok=True)
+        written = home.scratch_dir / f"book-{name}-{os.getpid()}-{time.time_ns()}.parquet"
+        pq.write_table(rows, written, compression="zstd")
+        # The version makes each append a file of its own, even of rows that were appended before.
+        content = hashlib.sha256(written.read_bytes()).hexdigest()[:16]
+        file = NewFile(f"{delta.version() + 1:08d}-{content}.parquet", written, rows.num_rows, None)
+        _commit(delta, table, [_place_file(folder, table, file, int(time.time() * 1000))])
+
+
+def read_book(home: Home, name: str) -> pa.Table | None:
+    """All rows of a book in the order they were appended; None when nothing was."""
+    folder = home.books_dir / name
+    if not (folder / "_delta_log").is_dir():
+        return None
+    delta = DeltaTable(folder)
+    schema = pa.schema(delta.schema().to_arrow())
+    files = sorted(_read_file_list(delta, folder, None), key=lambda file: file.path)
+    return pa.concat_tables(
+        [schema.empty_table(), *(pq.read_table(file.absolute) for file in files)], promote_options="default"
+    )
+
+
+def vacuum_orphans(home: Home) -> int:
+    """Delete what a killed run left behind, and files swapped out more than a week ago; returns how many files.
+
+    Under the lock, so that a file without a log entry is nobody's work in progress.
+    """
+    with hold_lock(home):
+        removed = 0
+        logs = [
+            *home.lake_dir.glob("*/_delta_log"),
+            *home.books_dir.glob("*/_delta_log"),
+            *home.quarantine_dir.glob("_delta_log"),
+        ]
+        for log in logs:
+            folder = log.parent
+            named = _list_named_paths(folder)
+            for file in folder.rglob("*.parquet"):
+                relative = file.relative_to(folder).as_posix()
+                if not relative.startswith("_delta_log/") and relative not in named:
+                    file.unlink()
+                    removed += 1
+            removed += len(DeltaTable(folder).vacuum(retention_hours=_TOMBSTONE_HOURS, dry_run=False))
+        if home.scratch_dir.is_dir():
+            for entry in home.scratch_dir.iterdir():
+                removed += 1
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+        return removed
+
+
+def _list_named_paths(folder: Path) -> set[str]:
+    named = {file.path for file in _read_file_list(DeltaTable(folder), folder, None)}
+    for commit in (folder / "_delta_log").glob("*.json"):
+        for line in commit.read_text(encoding="utf-8").splitlines():
+            action = json.loads(line)
+            for verb in ("add", "remove"):
+                if verb in action:
+                    named.add(action[verb]["path"])
+    return named
+
+
+def _open_or_create(folder: Path, table: LandingTable, schema: pa.Schema | None = None) -> DeltaTable:
+    """The table, with every column of the contract: one that gained columns gets them in a commit of its own."""
+    wanted = table.schema if schema is None else schema
+    if not (folder / "_delta_log").is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        return DeltaTable.create(folder, wanted, partition_by=[table.partition] if table.partition else None)
+    delta = DeltaTable(folder)
+    known = {field.name for field in delta.schema().fields}
+    missing = [field for field in Schema.from_arrow(wanted).fields if field.name not in known]
+    if missing:
+        delta.alter.add_columns(missing)
+        delta = DeltaTable(folder)
+    return delta
+
+
+def _read_file_list(delta: DeltaTable, folder: Path, partition: str | None) -> list[LakeFile]:
+    # Not file_uris(): it percent-encodes, and DuckDB then looks for files that do not exist.
+    rows = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+    files = [
+        LakeFile(
+            path=row["path"],
+            absolute=folder / row["path"],
+            size_bytes=row["size_bytes"],
+            row_count=row["num_records"],
+            partition_date=row[f"partition.{partition}"] if partition else None,
+            first_object=row.get("min._object"),
+            last_object=row.get("max._object"),
+        )
+        for row in rows
+    ]
+    return sorted(files, key=lambda file: file.path)
+
+
+def _partition_values(table: LandingTable, partition_date: date | None) -> dict[str, str | None]:
+    return {} if table.partition is None else {table.partition: str(partition_date)}
+
+
+def _place_file(folder: Path, table: LandingTable, file: NewFile, now_ms: int) -> AddAction:
+    target = folder / file.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The commit must never reach the disk before the file that it names.
+    with file.written.open("rb") as stream:
+        os.fsync(stream.fileno())
+    file.written.replace(target)
+    directory = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    statistics: dict[str, object] = {"numRecords": file.row_count, "nullCount": {}}
+    if file.first_object is not None and file.last_object is not None:
+        statistics["minValues"] = {"_object": file.first_object}
+        statistics["maxValues"] = {"_object": file.last_object}
+    return AddAction(
+        path=file.path,
+        size=target.stat().st_size,
+        partition_values=_partition_values(table, file.partition_date),
+        modification_time=now_ms,
+        data_change=True,
+        stats=json.dumps(statistics),
+    )
+
+
+def _commit(delta: DeltaTable, table: LandingTable, actions: list[AddAction | RemoveAction]) -> None:
+    partition_by = [table.partition] if table.partition else None
+    delta.create_write_transaction(actions, "append", delta.schema(), partition_by)
