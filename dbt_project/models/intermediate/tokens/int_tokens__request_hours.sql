@@ -1,0 +1,43 @@
+-- One row per hour, provider, model, service tier and consumer: the sums that everything downstream reads.
+{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+
+select
+    usage_hour_at,
+    usage_date,
+    provider_name,
+    model_id,
+    service_tier,
+    team_id,
+    cost_center_id,
+    environment,
+    app_id,
+    consumer_id,
+    count(*) as request_count,
+    count(*) filter (where is_failed) as failed_request_count,
+    count(*) filter (where is_cache_hit) as cache_hit_request_count,
+    count(*) filter (where unpriced_reason = 'missing_usage') as missing_usage_request_count,
+    count(*) filter (where unpriced_reason = 'no_price') as no_price_request_count,
+    count(*) filter (where unpriced_reason = 'failed') as unbilled_failure_request_count,
+    count(*) filter (where unpriced_reason is null) as priced_request_count,
+    count(*) filter (where has_overlapping_classes) as overlapping_classes_request_count,
+    count(*) filter (where input_tokens + output_tokens > 0) as metered_request_count,
+    {% for token_class in [
+        'uncached_input', 'cache_read', 'cache_write_5m', 'cache_write_1h', 'cache_write_other',
+        'output_visible', 'output_reasoning', 'audio_input', 'audio_output', 'image_input', 'image_output'
+    ] -%}
+    cast(coalesce(sum({{ token_class }}_tokens), 0) as bigint) as {{ token_class }}_tokens,
+    {% endfor -%}
+    cast(coalesce(sum(input_tokens), 0) as bigint) as input_tokens,
+    cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
+    cast(coalesce(sum(input_tokens) filter (where unpriced_reason = 'no_price'), 0) as bigint)
+        as unpriced_input_tokens,
+    cast(coalesce(sum(output_tokens) filter (where unpriced_reason = 'no_price'), 0) as bigint)
+        as unpriced_output_tokens,
+    cast(coalesce(sum(input_tokens + output_tokens) filter (where is_cache_hit), 0) as bigint) as cache_hit_tokens,
+    {{ usd_sum('calculated_cost_usd') }} as calculated_cost_usd,
+    {{ usd_sum('gateway_cost_usd') }} as gateway_cost_usd
+from {{ ref('int_tokens__requests') }}
+where usage_date in (select usage_date from {{ source('build', 'touched_days') }})
+group by
+    usage_hour_at, usage_date, provider_name, model_id, service_tier,
+    team_id, cost_center_id, environment, app_id, consumer_id

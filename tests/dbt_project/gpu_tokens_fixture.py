@@ -1,0 +1,70 @@
+"""Small warehouses for the tests of the GPU and token models: landing tables by hand, built by the real dbt project."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ingest.contracts import landing_tables
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def write_landing(warehouse: Path, rows_by_table: Mapping[str, Iterable[Mapping[str, object]]]) -> None:
+    """Replace the raw schema of `warehouse`: every landing table, filled where `rows_by_table` names it.
+
+    Columns that a row leaves out are null; the touched days are set by `touch_days`.
+    """
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("create schema if not exists raw")
+        for name, table in landing_tables().items():
+            arrow_rows = pa.Table.from_pylist([dict(row) for row in rows_by_table.get(name, [])], schema=table.schema)
+            connection.register("arrow_rows", arrow_rows)
+            connection.execute(f"create or replace table raw.{name} as select * from arrow_rows")
+            connection.unregister("arrow_rows")
+        connection.execute("create or replace table raw.touched_periods(billing_period_start_date date)")
+        connection.execute("create or replace table raw.touched_days(usage_date date)")
+        connection.execute(
+            "create or replace table raw.build_info as "
+            "select 'test' as build_id, timestamp '2026-10-01' as pinned_at, true as is_full_refresh"
+        )
+
+
+def touch_days(warehouse: Path, days: Iterable[date]) -> None:
+    """Name the days that the next build rebuilds."""
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("delete from raw.touched_days")
+        connection.executemany("insert into raw.touched_days values (?)", [[day] for day in days])
+
+
+def run_dbt(warehouse: Path, command: str, *arguments: str) -> None:
+    """Run dbt on `warehouse`; a failure shows dbt's own output."""
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "dbt.cli.main", "--quiet", command, "--profiles-dir", str(REPOSITORY)),
+            *("--target-path", str(warehouse.parent / "target"), "--log-path", str(warehouse.parent / "logs")),
+            *arguments,
+        ],
+        cwd=REPOSITORY,
+        env={**os.environ, "WATTLEDGER_WAREHOUSE": str(warehouse)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout[-6000:] + finished.stderr[-2000:]
+
+
+def read_rows(warehouse: Path, query: str) -> list[tuple]:
+    """Rows of a query over a built warehouse."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def at(text: str) -> datetime:
+    """UTC instant without zone, as the lake holds it."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).replace(tzinfo=None)
