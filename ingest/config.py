@@ -5,15 +5,14 @@ Every problem of a file is named at once: file, line, key, what was found, what 
 
 import difflib
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from ingest.home import Home
@@ -91,29 +90,25 @@ class SourcesFile(_Strict):
     reporting_currency: Literal["USD"] = "USD"
     sources: tuple[SourceConfig, ...] = ()
 
-    @model_validator(mode="after")
-    def _check_names_are_unique(self) -> Self:
-        repeated = sorted(name for name, times in Counter(source.name for source in self.sources).items() if times > 1)
-        if repeated:
-            raise ValueError(f"a name of its own for each source; repeated: {', '.join(repeated)}")
-        return self
+
+_RATE: Final = Field(max_digits=18, decimal_places=9)  # as rates are held in the warehouse
 
 
 class UnpricedExposure(_Strict):
     """USD per million tokens assumed for tokens without a known price: shown as exposure, never as cost."""
 
-    input: Annotated[Decimal, Field(ge=0)] = Decimal(3)
-    output: Annotated[Decimal, Field(ge=0)] = Decimal(15)
+    input: Annotated[Decimal, _RATE, Field(ge=0)] = Decimal(3)
+    output: Annotated[Decimal, _RATE, Field(ge=0)] = Decimal(15)
 
 
 class Policies(_Strict):
     """policies.yml, with what holds where it is silent."""
 
     unpriced_exposure_usd_per_mtok: UnpricedExposure = UnpricedExposure()
-    gpu_idle_activity_share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.05")
+    gpu_idle_activity_share: Annotated[Decimal, _RATE, Field(ge=0, le=1)] = Decimal("0.05")
     """A held GPU with less activity than this is idle."""
 
-    gpu_sample_gap_multiple: Annotated[Decimal, Field(ge=1)] = Decimal(3)
+    gpu_sample_gap_multiple: Annotated[Decimal, _RATE, Field(ge=1)] = Decimal(3)
     """A gap between samples of more than this many usual steps is unknown time."""
 
 
@@ -121,12 +116,15 @@ def load_sources(home: Home, known_kinds: Collection[str]) -> SourcesFile:
     """sources.yml, each source of one of `known_kinds`. Raises `ConfigError`."""
     document = _Document(home.sources_path, SourcesFile)
     problems = list(document.problems)
+    first_position: dict[str, int] = {}
     for position, source in enumerate(document.list_at("sources")):
-        kind = source.get("kind") if isinstance(source, dict) else None
+        name, kind = (source.get("name"), source.get("kind")) if isinstance(source, dict) else (None, None)
         if isinstance(kind, str) and kind not in known_kinds:
-            problems.append(
-                document.describe(("sources", position, "kind"), repr(kind), _list_names(kind, known_kinds))
-            )
+            key = ("sources", position, "kind")
+            problems.append(document.describe(key, repr(kind), _list_names(kind, known_kinds)))
+        if isinstance(name, str) and first_position.setdefault(name, position) != position:
+            taken = f"a name of its own; sources[{first_position[name]}] has this one"
+            problems.append(document.describe(("sources", position, "name"), repr(name), taken))
     if problems or document.value is None:
         raise ConfigError(home.sources_path, problems)
     return document.value
@@ -219,12 +217,12 @@ class _Document(Generic[_ModelT]):
             return self.describe(key, "an unknown key", _list_names(str(key[-1]), self._list_fields(key[:-1])))
         if details["type"] == "missing":
             return self.describe(key, "nothing", "this key is required")
-        if details["type"] == "value_error":
-            shown = f"the keys {', '.join(map(str, found))}" if isinstance(found, dict) else _show(found)
-            if isinstance(found, BaseModel) or not key:
-                shown = "names that repeat"
-            return self.describe(key, shown, str(details["ctx"]["error"]))  # type: ignore[index]
-        return self.describe(key, _show(found), details["msg"].removeprefix("Input should be "))
+        if details["type"] == "model_type":
+            return self.describe(key, _show(found), f"a mapping with the keys {', '.join(self._list_fields(key))}")
+        allowed = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        if details["type"] == "value_error" and isinstance(found, dict):  # values may be secrets
+            return self.describe(key, f"the keys {', '.join(map(str, found))}", allowed)
+        return self.describe(key, _show(found), allowed)
 
     def _list_fields(self, key: _Key) -> list[str]:
         model: Any = self._model

@@ -251,10 +251,6 @@ def _try_lock(home: Home) -> _FileKey | None:
             return key
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A lock file deleted while we waited is nobody's lock any more: the next one opened would be another file.
-            if not _is_same_file(home.lock_path, key):
-                os.close(descriptor)
-                return None
             _write_holder(descriptor)
         except BlockingIOError:
             os.close(descriptor)
@@ -277,14 +273,6 @@ def _give_back_lock(key: _FileKey) -> None:
             with contextlib.suppress(OSError):
                 os.ftruncate(held.descriptor, 0)
             os.close(held.descriptor)
-
-
-def _is_same_file(path: Path, key: _FileKey) -> bool:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return False
-    return (status.st_dev, status.st_ino) == key
 
 
 def _write_holder(descriptor: int) -> None:

@@ -1,0 +1,368 @@
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+
+from ingest.storage import SourceLocationError, StorageError, StoredObject, fetch, list_objects, open_stream
+
+KEYS = (
+    "a.csv",
+    "exports/2026/01/b.csv.gz",
+    "exports/2026/01/.hidden.csv",
+    "exports/2026/01/notes.txt",
+    "exports/2026/02/c d ü.csv",
+    "exports/.staging/e.csv",
+    "exports/f.csv",
+    "exports-old/g.csv",
+    "odd [1]/h.csv",
+    "odd 1/i.csv",
+)
+LOCATIONS = (
+    "a.csv",
+    "exports",
+    "exports/",
+    "exports/*.csv",
+    "exports/*",
+    "exports/**",
+    "exports/**/*.csv",
+    "exports/**/*.csv*",
+    "exports/20?6/0[!2]/*",
+    "exports/.staging/*",
+    "**/[a-f].csv",
+    "exports/2026/**/01/*",
+    "odd [1]/h.csv",
+    "odd [1]/*.csv",
+    "nothing/*.csv",
+)
+
+
+@pytest.fixture
+def client(s3_endpoint: str) -> Any:
+    return boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1")
+
+
+@pytest.fixture
+def bucket(client: Any) -> str:
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    client.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def options(s3_endpoint: str) -> dict[str, str]:
+    return {"endpoint_url": s3_endpoint, "region": "us-east-1"}
+
+
+def write_local(folder: Path) -> None:
+    for key in KEYS:
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_text(key)
+
+
+# --- local -----------------------------------------------------------------------------------------------------------
+
+
+def test_local_objects_are_listed_by_path_with_size_etag_and_utc_time(tmp_path: Path):
+    (tmp_path / "in put ü.csv").write_text("12345")
+    (stored,) = list_objects("in put ü.csv", {}, tmp_path)
+    status = (tmp_path / "in put ü.csv").stat()
+    assert stored.uri == str(tmp_path / "in put ü.csv")
+    assert (stored.size_bytes, stored.etag) == (5, f"5-{status.st_mtime_ns}")
+    assert stored.modified_at.tzinfo is UTC
+    assert abs(stored.modified_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_the_etag_of_a_rewritten_file_changes(tmp_path: Path):
+    file = tmp_path / "a.csv"
+    file.write_text("one")
+    (before,) = list_objects("a.csv", {}, tmp_path)
+    file.write_text("two")
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1_000))
+    (after,) = list_objects("a.csv", {}, tmp_path)
+    assert before.etag != after.etag
+
+
+def test_a_pattern_in_the_homes_own_path_is_taken_literally(tmp_path: Path):
+    folder = tmp_path / "company [eu] *"
+    folder.mkdir()
+    write_local(folder)
+    assert len(list_objects("exports/*.csv", {}, folder)) == 1
+    assert len(list_objects("exports", {}, folder)) == 4
+
+
+def test_absolute_paths_home_folders_and_parents_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_local(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    expected = [str(tmp_path / "exports/f.csv")]
+    for location in (f"{tmp_path}/exports/f.csv", "~/exports/f.csv", "../exports/f.csv", "~/exports/*.csv"):
+        assert [item.uri for item in list_objects(location, {}, elsewhere)] == expected
+
+
+def test_a_missing_file_is_an_error_that_says_where_it_was_looked_for(tmp_path: Path):
+    with pytest.raises(SourceLocationError) as caught:
+        list_objects("exports/missing.csv", {}, tmp_path)
+    assert str(tmp_path / "exports/missing.csv") in str(caught.value)
+    assert "sources.yml" in str(caught.value)
+
+
+def test_an_empty_folder_and_an_unmatched_glob_have_no_objects(tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    assert list_objects("empty", {}, tmp_path) == []
+    assert list_objects("absent/*.csv", {}, tmp_path) == []
+
+
+def test_an_empty_file_is_an_object(tmp_path: Path):
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (stored,) = list_objects("*.csv", {}, tmp_path)
+    assert stored.size_bytes == 0
+    with open_stream(stored, {}) as stream:
+        assert stream.read() == b""
+
+
+def test_a_dangling_link_is_no_object_and_a_live_one_is(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("1")
+    (tmp_path / "live.csv").symlink_to(tmp_path / "a.csv")
+    (tmp_path / "dead.csv").symlink_to(tmp_path / "gone.csv")
+    assert [Path(item.uri).name for item in list_objects("*.csv", {}, tmp_path)] == ["a.csv", "live.csv"]
+
+
+def test_a_file_deleted_after_listing_is_an_error_with_its_path(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("1")
+    (stored,) = list_objects("a.csv", {}, tmp_path)
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(StorageError, match=r"a\.csv: cannot be read"):
+        open_stream(stored, {})
+
+
+def test_a_file_name_that_is_not_utf8_is_an_error(tmp_path: Path):
+    (tmp_path / os.fsdecode(b"bad-\xff.csv")).write_text("1")
+    with pytest.raises(StorageError, match="not UTF-8"):
+        list_objects("*.csv", {}, tmp_path)
+
+
+def test_a_local_file_is_fetched_where_it_is(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("1")
+    (stored,) = list_objects("a.csv", {}, tmp_path)
+    assert fetch(stored, {}, tmp_path / "scratch") == tmp_path / "a.csv"
+    assert not (tmp_path / "scratch").exists()
+
+
+# --- S3 --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_location_means_the_same_on_disk_and_in_s3(client: Any, bucket: str, options: dict[str, str], tmp_path: Path):
+    write_local(tmp_path)
+    for key in KEYS:
+        client.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    client.put_object(Bucket=bucket, Key="exports/", Body=b"")
+    for location in LOCATIONS:
+        local = [str(Path(item.uri).relative_to(tmp_path)) for item in list_objects(location, {}, tmp_path)]
+        remote = [
+            item.uri.removeprefix(f"s3://{bucket}/")
+            for item in list_objects(f"s3://{bucket}/{location}", options, tmp_path)
+        ]
+        assert sorted(local) == remote, location
+    assert len(list_objects(f"s3://{bucket}", options, tmp_path)) == 8
+
+
+def test_more_keys_than_one_page_are_all_listed_in_order(bucket: str, options: dict[str, str], tmp_path: Path):
+    store = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]  # straight into the server: a thousand uploads take ten seconds
+    for number in range(1_005):
+        store.put_object(bucket, f"logs/{number:05}.jsonl", b"{}")
+    listed = list_objects(f"s3://{bucket}/logs/", options, tmp_path)
+    assert [item.uri for item in listed] == [f"s3://{bucket}/logs/{number:05}.jsonl" for number in range(1_005)]
+    assert len(list_objects(f"s3://{bucket}/logs/*5.jsonl", options, tmp_path)) == 100
+
+
+def test_an_object_is_streamed_and_fetched_whole(client: Any, bucket: str, options: dict[str, str], tmp_path: Path):
+    body = os.urandom(3_500_000)
+    client.put_object(Bucket=bucket, Key="big file ü.csv.gz", Body=body)
+    (stored,) = list_objects(f"s3://{bucket}/big file ü.csv.gz", options, tmp_path)
+    assert stored.size_bytes == len(body)
+    with open_stream(stored, options) as stream:
+        assert stream.read(10) == body[:10]
+        assert stream.readline() == body[10 : body.index(b"\n", 10) + 1]
+        assert stream.read() == body[body.index(b"\n", 10) + 1 :]
+    path = fetch(stored, options, tmp_path / "scratch")
+    assert path.read_bytes() == body
+    assert path.name.endswith(".csv.gz")
+    assert list((tmp_path / "scratch").iterdir()) == [path]
+
+
+def test_an_overwritten_object_has_another_etag_and_the_old_version_is_never_read_as_the_new(
+    client: Any, bucket: str, options: dict[str, str], tmp_path: Path
+):
+    client.put_object(Bucket=bucket, Key="a.csv", Body=b"one")
+    (before,) = list_objects(f"s3://{bucket}/a.csv", options, tmp_path)
+    client.put_object(Bucket=bucket, Key="a.csv", Body=b"two")
+    (after,) = list_objects(f"s3://{bucket}/a.csv", options, tmp_path)
+    assert before.etag != after.etag
+    with pytest.raises(StorageError, match="replaced after it was listed"):
+        fetch(before, options, tmp_path / "scratch")
+    assert fetch(after, options, tmp_path / "scratch").read_bytes() == b"two"
+
+
+def test_an_empty_object_is_listed_and_read(client: Any, bucket: str, options: dict[str, str], tmp_path: Path):
+    client.put_object(Bucket=bucket, Key="empty.csv", Body=b"")
+    (stored,) = list_objects(f"s3://{bucket}/*.csv", options, tmp_path)
+    assert fetch(stored, options, tmp_path / "scratch").read_bytes() == b""
+
+
+def test_the_endpoint_of_the_environment_is_used(
+    client: Any, bucket: str, s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    client.put_object(Bucket=bucket, Key="a.csv", Body=b"one")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
+    assert len(list_objects(f"s3://{bucket}/", {}, tmp_path)) == 1
+
+
+def test_credentials_of_a_named_profile_are_used(
+    client: Any, bucket: str, options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    client.put_object(Bucket=bucket, Key="a.csv", Body=b"one")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    (tmp_path / "aws-credentials").write_text("[finops]\naws_access_key_id = k\naws_secret_access_key = hunter2\n")
+    assert len(list_objects(f"s3://{bucket}/", options | {"profile": "finops"}, tmp_path)) == 1
+    with pytest.raises(StorageError, match=r"absent.*options\.profile"):
+        list_objects(f"s3://{bucket}/", options | {"profile": "absent"}, tmp_path)
+
+
+def test_missing_credentials_are_an_error_that_says_what_to_set(
+    bucket: str, options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(StorageError, match=rf"s3://{bucket}/logs/.*AWS_ACCESS_KEY_ID"):
+        list_objects(f"s3://{bucket}/logs/", options, tmp_path)
+
+
+def test_a_wrong_bucket_is_an_error_with_bucket_cause_and_mend(options: dict[str, str], tmp_path: Path):
+    with pytest.raises(StorageError) as caught:
+        list_objects("s3://no-such-bucket-here/logs/", options, tmp_path)
+    assert "s3://no-such-bucket-here/logs/: NoSuchBucket" in str(caught.value)
+    assert "Correct the bucket" in str(caught.value)
+    assert "test-secret" not in str(caught.value)
+
+
+def test_a_missing_object_is_an_error_and_an_empty_prefix_is_not(bucket: str, options: dict[str, str], tmp_path: Path):
+    with pytest.raises(SourceLocationError, match=r"no such object.*sources\.yml"):
+        list_objects(f"s3://{bucket}/logs/one.jsonl", options, tmp_path)
+    assert list_objects(f"s3://{bucket}/logs/", options, tmp_path) == []
+    assert list_objects(f"s3://{bucket}/logs/*.jsonl", options, tmp_path) == []
+
+
+def test_a_location_without_a_bucket_is_an_error(options: dict[str, str], tmp_path: Path):
+    with pytest.raises(SourceLocationError, match="no bucket name"):
+        list_objects("s3:///logs", options, tmp_path)
+
+
+def test_an_endpoint_that_is_down_is_an_error_that_names_it(
+    s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(StorageError, match=f"EndpointConnectionError.*{endpoint}"):
+        list_objects("s3://bucket/logs/", {"endpoint_url": endpoint}, tmp_path)
+
+
+class CuttingProxy:
+    """Passes connections on to `port`, and cuts the first `cuts` of them `body_bytes` into the body of the answer."""
+
+    def __init__(self, port: int, body_bytes: int, cuts: int) -> None:
+        self._port = port
+        self.body_bytes = body_bytes
+        self.cuts_left = cuts
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._pass_on, args=(connection,), daemon=True).start()
+
+    def _pass_on(self, connection: socket.socket) -> None:
+        with connection, socket.create_connection(("127.0.0.1", self._port)) as upstream:
+            threading.Thread(target=self._copy, args=(connection, upstream), daemon=True).start()
+            answer = b""
+            while chunk := upstream.recv(65536):
+                answer += chunk
+                _, end, body = answer.partition(b"\r\n\r\n")
+                if end and len(body) > self.body_bytes and self.cuts_left:
+                    self.cuts_left -= 1
+                    connection.sendall(chunk[: len(chunk) - (len(body) - self.body_bytes)])
+                    connection.shutdown(socket.SHUT_RDWR)
+                    return
+                connection.sendall(chunk)
+
+    @staticmethod
+    def _copy(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while chunk := source.recv(65536):
+                sink.sendall(chunk)
+        except OSError:
+            return
+
+
+@pytest.fixture
+def cut_connections(s3_endpoint: str) -> Iterator[CuttingProxy]:
+    proxy = CuttingProxy(int(s3_endpoint.rpartition(":")[2]), body_bytes=700_000, cuts=2)
+    yield proxy
+    proxy.close()
+
+
+def test_a_broken_connection_is_resumed_where_it_broke(
+    client: Any, bucket: str, options: dict[str, str], tmp_path: Path, cut_connections: CuttingProxy
+):
+    body = os.urandom(3_000_000)
+    client.put_object(Bucket=bucket, Key="big.bin", Body=body)
+    (stored,) = list_objects(f"s3://{bucket}/big.bin", options, tmp_path)
+    cut_options = {"endpoint_url": cut_connections.endpoint}
+    assert fetch(stored, cut_options, tmp_path / "scratch").read_bytes() == body
+    assert cut_connections.cuts_left == 0
+
+
+def test_a_connection_that_always_breaks_leaves_an_error_and_no_file(
+    client: Any, bucket: str, options: dict[str, str], tmp_path: Path, cut_connections: CuttingProxy
+):
+    cut_connections.body_bytes, cut_connections.cuts_left = 0, 1_000
+    client.put_object(Bucket=bucket, Key="big.bin", Body=os.urandom(3_000_000))
+    (stored,) = list_objects(f"s3://{bucket}/big.bin", options, tmp_path)
+    with pytest.raises(StorageError, match=rf"s3://{bucket}/big\.bin: .*{cut_connections.endpoint} is up"):
+        fetch(stored, {"endpoint_url": cut_connections.endpoint}, tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_full_scratch_folder_is_an_error_that_says_where(
+    client: Any, bucket: str, options: dict[str, str], tmp_path: Path
+):
+    client.put_object(Bucket=bucket, Key="a.csv", Body=b"one")
+    (stored,) = list_objects(f"s3://{bucket}/a.csv", options, tmp_path)
+    (tmp_path / "scratch").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="cannot be copied to"):
+        fetch(stored, options, tmp_path / "scratch")
+
+
+def test_a_hand_made_object_is_local_unless_it_is_in_s3():
+    now = datetime.now(UTC)
+    assert StoredObject("/data/a.csv", 1, "x", now).is_local
+    assert not StoredObject("s3://bucket/a.csv", 1, "x", now).is_local
