@@ -5,7 +5,7 @@ select
     case
         when owner_rule_id is not null then owner_team_id
         when cost_pool = 'unused_commitment' then 'unallocated'
-        when cost_pool in ('tax', 'credit', 'support', 'commitment_purchase') or charge_category = 'Purchase' then 'shared'
+        when cost_pool in ('tax', 'credit', 'support', 'commitment_purchase') then 'shared'
         when is_claimed_by_unknown_tag then 'unknown'
         else 'untagged'
     end as team_id,
@@ -13,14 +13,13 @@ select
     coalesce(owner_environment, tagged_environment) as environment,
     case
         when owner_rule_id is not null then 'direct'
-        when cost_pool in ('tax', 'credit', 'support', 'commitment_purchase') or charge_category = 'Purchase' then 'shared'
+        when cost_pool in ('tax', 'credit', 'support', 'commitment_purchase') then 'shared'
         else 'unallocated'
     end as allocation_step,
     case
         when owner_rule_id is not null then concat(owner_match_on, '_owner_rule')
         when cost_pool = 'unused_commitment' then 'unused_commitment'
-        when cost_pool in ('tax', 'credit', 'support', 'commitment_purchase') or charge_category = 'Purchase'
-            then 'serves_everyone'
+        when cost_pool in ('tax', 'credit', 'support', 'commitment_purchase') then 'serves_everyone'
         when is_claimed_by_unknown_tag then 'tag_without_rule'
         else 'no_owner_rule'
     end as allocation_method,

@@ -1,0 +1,41 @@
+-- Law 1 per node-hour: holders + idle + what no allocation speaks for = the node-hour's bill.
+{{ config(meta={'dagster': {'ref': {'name': 'int_charges__held_hours'}}}) }}
+with held as (
+    select
+        charge_key,
+        charge_start_at,
+        usage_hour_at,
+        sum(billed_cost_usd) as billed_cost_usd,
+        sum(effective_cost_usd) as effective_cost_usd,
+        sum(list_cost_usd) as list_cost_usd
+    from {{ ref('int_charges__held_hours') }}
+    group by 1, 2, 3
+),
+
+billed as (
+    select
+        charge_key,
+        charge_start_at,
+        usage_hour_at,
+        sum(billed_cost_usd) as billed_cost_usd,
+        sum(effective_cost_usd) as effective_cost_usd,
+        sum(list_cost_usd) as list_cost_usd
+    from {{ ref('int_charges__node_hours') }}
+    group by 1, 2, 3
+)
+
+select
+    billed.charge_key,
+    billed.usage_hour_at,
+    billed.billed_cost_usd,
+    held.billed_cost_usd as held_billed_cost_usd
+from billed
+full outer join held
+    on
+        billed.charge_key = held.charge_key
+        and billed.charge_start_at = held.charge_start_at
+        and billed.usage_hour_at = held.usage_hour_at
+where
+    billed.billed_cost_usd is distinct from held.billed_cost_usd
+    or billed.effective_cost_usd is distinct from held.effective_cost_usd
+    or billed.list_cost_usd is distinct from held.list_cost_usd
