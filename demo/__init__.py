@@ -1,1 +1,1 @@
-"""A synthetic company that writes files in the real source formats, at any scale."""
+"""The synthetic company: files in the real source formats, with what makes them hard, at any scale."""
