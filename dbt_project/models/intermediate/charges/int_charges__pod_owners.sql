@@ -64,5 +64,5 @@ inner join owners
 -- A pod relabelled within a day keeps the owner of the rule that comes first.
 qualify row_number() over (
     partition by pods.usage_date, pods.cluster_name, pods.namespace, pods.pod
-    order by owners.owner_rule_id, pods.subject_key
+    order by owners.owner_rule_id nulls last, pods.subject_key
 ) = 1
