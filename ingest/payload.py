@@ -1,0 +1,102 @@
+"""The bytes of one object: gunzipped when they are gzip, whatever the name says; refused with a reason when broken."""
+
+import zlib
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from ingest.source import ObjectRefusedError, SourceObject
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_READ_BYTES: Final = 1 << 20
+_BLOCK_BYTES: Final = 8 << 20  # also bounds what one gzip block may expand to at a time
+_LONGEST_LINE_BYTES: Final = 64 << 20
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def iterate_blocks(source_object: SourceObject) -> Iterator[bytes]:
+    """Yield the object's bytes in blocks of at most 8 MiB.
+
+    Raises `ObjectRefusedError` for an empty object and for gzip that is truncated or damaged.
+    """
+    with source_object.path.open("rb") as file:
+        head = file.read(2)
+        file.seek(0)
+        if not head:
+            raise ObjectRefusedError("the object is empty (0 bytes): deliver it again, or remove it from the source")
+        if head == _GZIP_MAGIC:
+            yield from _iterate_gunzipped(file)
+            return
+        while block := file.read(_READ_BYTES):
+            yield block
+
+
+def read_payload(source_object: SourceObject) -> bytes:
+    """All bytes of an object that is one document, without a byte order mark.
+
+    Raises `ObjectRefusedError` as `iterate_blocks` does, and when nothing but blanks is inside.
+    """
+    payload = b"".join(iterate_blocks(source_object)).removeprefix(_BYTE_ORDER_MARK)
+    if not payload.strip():
+        raise ObjectRefusedError("the object holds nothing but blanks: deliver it again, or remove it from the source")
+    return payload
+
+
+def iterate_lines(source_object: SourceObject) -> Iterator[tuple[int, bytes]]:
+    """Yield (1-based line number, line without its end) for every line that is not blank.
+
+    Raises `ObjectRefusedError` as `iterate_blocks` does, and for a line longer than 64 MiB.
+    """
+    number = 0
+    tail = b""
+    for block in iterate_blocks(source_object):
+        lines = (tail + block).split(b"\n")
+        tail = lines.pop()
+        if len(tail) > _LONGEST_LINE_BYTES:
+            raise ObjectRefusedError(
+                f"line {number + len(lines) + 1} is longer than {_LONGEST_LINE_BYTES >> 20} MiB: expected one JSON "
+                "record a line",
+                position=number + len(lines) + 1,
+            )
+        for line in lines:
+            number += 1
+            if number == 1:
+                line = line.removeprefix(_BYTE_ORDER_MARK)
+            if line and not line.isspace():
+                yield number, line
+    last = tail.removeprefix(_BYTE_ORDER_MARK) if number == 0 else tail
+    if last and not last.isspace():
+        yield number + 1, last
+
+
+def _iterate_gunzipped(file: _Readable) -> Iterator[bytes]:
+    """Inflate all gzip members in turn; concatenated members are what log shippers append."""
+    inflater = zlib.decompressobj(wbits=31)
+    is_inside_member = True
+    while chunk := file.read(_READ_BYTES):
+        while True:
+            if not is_inside_member:
+                chunk = chunk.lstrip(b"\x00")  # padding after the last member
+                if not chunk:
+                    break
+                inflater = zlib.decompressobj(wbits=31)
+                is_inside_member = True
+            try:
+                block = inflater.decompress(chunk, _BLOCK_BYTES)
+            except zlib.error as error:
+                raise ObjectRefusedError(f"damaged gzip: {error}: deliver the object again") from error
+            if block:
+                yield block
+            if inflater.eof:
+                chunk = inflater.unused_data
+                is_inside_member = False
+            else:
+                chunk = inflater.unconsumed_tail
+                # A full block may hide more output of input already taken: ask again with nothing new.
+                if not chunk and len(block) < _BLOCK_BYTES:
+                    break
+    if is_inside_member:
+        raise ObjectRefusedError("truncated gzip: the last member has no end: deliver the object again")
