@@ -1,0 +1,344 @@
+"""The company's own facts: owners, tariffs, facilities, rates, prices, recipients (CSV) and policies (YAML).
+
+Source: HOME/config, edited by people. Lands in: config_<name>, replaced whole. A file with one problem is refused
+whole, since half a rule set sends money to the wrong team; what was landed before then stays.
+
+A CSV is UTF-8 (a byte-order mark is fine), separated by commas, one record a line; lines that start with # are
+comments. Validity is half-open, [valid_from, valid_to), and blank is open.
+"""
+
+import csv
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ingest.config import ConfigError, load_policies
+from ingest.contracts import COUNT, DATE, DATED_FACTS, RATE, LandingTable
+from ingest.home import Home
+
+NAMED_OWNERS: Final = ("unallocated", "shared", "untagged", "unknown")
+"""Where a dollar without an owner stands: no team may take these names."""
+
+TRIMMED: Final = "trimmed_spaces"
+"""Repair code of a row with spaces around a value."""
+
+_DATE_PATTERN: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DECIMAL_PATTERN: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
+_COUNT_PATTERN: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_CURRENCY_PATTERN: Final = re.compile(r"[A-Z]{3}", re.ASCII)
+_EMAIL_PATTERN: Final = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
+_CONTROL_PATTERN: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class FactProblem:
+    """One thing wrong with a config file; the fields are those of a quarantine row."""
+
+    path: Path
+    position: int | None  # line, 1-based
+    field: str | None
+    reason: str
+    found: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.position}" if self.position else str(self.path)
+        found = f"found {self.found!r}; " if self.found else ""
+        return f"{where}: {f'{self.field}: ' if self.field else ''}{found}{self.reason}"
+
+
+@dataclass(frozen=True)
+class DatedFact:
+    """One file of facts as read. With `problems`, `table` is empty and nothing of the file may be landed.
+
+    `table` has the schema of `DATED_FACTS[name]`; `_position` is the line, so two versions are compared without the
+    audit columns. `version_id` is the SHA-256 of the file's bytes, `text` what they say.
+    """
+
+    name: str
+    path: Path
+    table: pa.Table
+    version_id: str
+    text: str
+    problems: tuple[FactProblem, ...]
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What a file must keep to beyond its columns' types."""
+
+    key: tuple[str, ...]  # at most one row of these holds on a day
+    optional: frozenset[str] = frozenset()  # may be blank, and the column may be left out
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    least: Mapping[str, Decimal] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[re.Pattern[str], str]] = field(default_factory=dict)
+
+
+_CURRENCY = (_CURRENCY_PATTERN, "three capitals of ISO 4217, such as EUR")
+_RULES: Final = {
+    "owners": _Rules(
+        key=("rule_id",),
+        optional=frozenset({"match_key", "team_name", "cost_center_id", "environment"}),
+        choices={"match_on": ("tag", "namespace", "account", "key")},
+    ),
+    "tariffs": _Rules(key=("facility_id",), optional=frozenset({"source"}), least={"usd_per_kwh": Decimal(0)}),
+    "facilities": _Rules(
+        key=("hostname_pattern",),
+        optional=frozenset({"source"}),
+        choices={"power_source": ("measured", "invoice", "included")},
+        least={"pue": Decimal(1)},
+    ),
+    "fx_rates": _Rules(
+        key=("currency_code", "to_currency_code"),
+        optional=frozenset({"source"}),
+        least={"rate": Decimal("1e-9")},
+        shapes={"currency_code": _CURRENCY, "to_currency_code": _CURRENCY},
+    ),
+    "price_overrides": _Rules(
+        key=("provider", "model", "token_class"),
+        optional=frozenset({"source"}),
+        choices={
+            "token_class": tuple(
+                "input cache_read cache_write_5m cache_write_1h output input_audio output_audio".split()
+            ),
+        },
+        least={"usd_per_mtok": Decimal(0)},
+    ),
+    "recipients": _Rules(
+        key=("team_id", "email"), shapes={"email": (_EMAIL_PATTERN, "one address, such as leads@example.com")}
+    ),
+}
+
+
+def read_dated_fact(home: Home, name: str) -> DatedFact:
+    """The facts of HOME/config/<name>.csv, or policies.yml for `policies`. A file that is absent has no rows.
+
+    Never raises for what is in the file: see `problems`.
+    """
+    table = DATED_FACTS[name]
+    path = home.policies_path if name == "policies" else home.config_dir / f"{name}.csv"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = None
+    except OSError as error:
+        problem = FactProblem(path, None, None, f"cannot be read: {error.strerror}; mend it or move it away")
+        return DatedFact(name, path, table.schema.empty_table(), hashlib.sha256().hexdigest(), "", (problem,))
+    version_id = hashlib.sha256(content or b"").hexdigest()
+    text = (content or b"").decode("utf-8-sig", errors="replace")
+    if name == "policies":
+        rows, problems = _read_policies(home)
+    elif content is None:
+        rows, problems = [], []
+    else:
+        reader = _FactReader(path, table, _RULES[name])
+        rows, problems = reader.read(content), reader.problems
+    if problems:
+        rows = []
+    audit = {"_source": "config", "_object": str(path), "_delivery_id": version_id}
+    landed = pa.Table.from_pylist([audit | row for row in rows], schema=table.schema)
+    return DatedFact(name, path, landed, version_id, text, tuple(problems))
+
+
+def _read_policies(home: Home) -> tuple[list[dict[str, Any]], list[FactProblem]]:
+    try:
+        policies = load_policies(home)
+    except ConfigError as error:
+        return [], [FactProblem(error.path, None, None, text) for text in error.problems]
+    return [{"policy_key": key, "policy_value": value} for key, value in policies.items()], []
+
+
+class _FactReader:
+    """Reads one CSV; every problem found on the way is kept in `problems`."""
+
+    def __init__(self, path: Path, table: LandingTable, rules: _Rules) -> None:
+        self.problems: list[FactProblem] = []
+        self._path = path
+        self._types = dict(table.columns)
+        self._rules = rules
+
+    def read(self, content: bytes) -> list[dict[str, Any]]:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            self._refuse(line, None, "not UTF-8; save the file as UTF-8", repr(content[error.start : error.end]))
+            return []
+        records = self._split(text)
+        header_line, header = next(records, (1, None))
+        if header is None:
+            self._refuse(header_line, None, f"no header; the first line names the columns: {','.join(self._types)}")
+            return []
+        names = [name.strip() for name in header]
+        if not self._check_header(header_line, names):
+            return []
+        rows = [row for line, cells in records if (row := self._read_row(line, names, cells)) is not None]
+        self._check_overlaps(rows)
+        return rows
+
+    def _refuse(self, line: int | None, name: str | None, reason: str, found: str = "") -> None:
+        self.problems.append(FactProblem(self._path, line, name, reason, found[:500]))
+
+    def _split(self, text: str) -> Iterator[tuple[int, list[str]]]:
+        # One record a line: a quote left open then spoils its own line, and not the rest of the file.
+        for line, record in enumerate(text.split("\n"), start=1):
+            record = record.removesuffix("\r")
+            if not record.strip() or record.lstrip().startswith("#"):
+                continue
+            if control := _CONTROL_PATTERN.search(record.replace("\t", " ")):
+                self._refuse(line, None, "no control characters are allowed", repr(control.group()))
+                continue
+            try:
+                yield line, next(csv.reader([record], strict=True))
+            except csv.Error as error:
+                self._refuse(line, None, f"not CSV: {error}; a quoted value ends on its own line", record)
+
+    def _check_header(self, line: int, names: Sequence[str]) -> bool:
+        before = len(self.problems)
+        if len(names) == 1 and names[0].count(";") >= 2:
+            self._refuse(line, None, "columns are separated by commas; save the file with commas", names[0])
+            return False
+        for name in dict.fromkeys(names):
+            if name not in self._types:
+                allowed = f"{', '.join(self._types)}{_suggest(name, self._types)}"
+                self._refuse(line, name, f"unknown column; allowed: {allowed}", name)
+            elif names.count(name) > 1:
+                self._refuse(line, name, "a column is named once", name)
+        for name in self._types:
+            if name not in names and name not in self._rules.optional:
+                self._refuse(line, name, "this column is required")
+        return len(self.problems) == before
+
+    def _read_row(self, line: int, names: Sequence[str], cells: Sequence[str]) -> dict[str, Any] | None:
+        if len(cells) != len(names):
+            self._refuse(line, None, f"{len(names)} values, as the header says", f"{len(cells)} values")
+            return None
+        before = len(self.problems)
+        row = {name: self._read_cell(line, name, cell.strip()) for name, cell in zip(names, cells, strict=True)}
+        if len(self.problems) == before:
+            self._check_row(line, row)
+        if len(self.problems) > before:
+            return None
+        is_trimmed = any(cell != cell.strip() for cell in cells)
+        return row | {"_position": line, "_repairs": TRIMMED if is_trimmed else None}
+
+    def _read_cell(self, line: int, name: str, text: str) -> Any:
+        """The value with the contract's type; None when blank or refused."""
+        if not text:
+            if name not in self._rules.optional and name not in ("valid_from", "valid_to"):
+                self._refuse(line, name, "a value is required")
+            return None
+        try:
+            value = _parse_value(text, self._types[name])
+        except ValueError as error:
+            self._refuse(line, name, f"allowed: {error}", text)
+            return None
+        choices = self._rules.choices.get(name)
+        least = self._rules.least.get(name)
+        pattern, example = self._rules.shapes.get(name, (None, ""))
+        if choices is not None and text not in choices:
+            self._refuse(line, name, f"allowed: {', '.join(choices)}{_suggest(text, choices)}", text)
+        if least is not None and value < least:
+            self._refuse(line, name, f"allowed: {least:f} or more", text)
+        if pattern is not None and not pattern.fullmatch(text):
+            self._refuse(line, name, f"allowed: {example}", text)
+        return value
+
+    def _check_row(self, line: int, row: Mapping[str, Any]) -> None:
+        """What takes two values of a row to see."""
+        valid_from, valid_to = row["valid_from"], row["valid_to"]
+        if valid_from is not None and valid_to is not None and valid_from >= valid_to:
+            self._refuse(line, "valid_to", f"allowed: a day after valid_from, {valid_from}", str(valid_to))
+        if row.get("match_on") is not None:
+            if row["match_on"] == "tag" and row.get("match_key") is None:
+                self._refuse(line, "match_key", "the key of the tag is required where match_on is tag")
+            if row["match_on"] != "tag" and row.get("match_key") is not None:
+                self._refuse(line, "match_key", f"allowed: blank where match_on is {row['match_on']}", row["match_key"])
+            if row["team_id"].lower() in NAMED_OWNERS:
+                reason = f"allowed: any team but {', '.join(NAMED_OWNERS)}, which stand for dollars without an owner"
+                self._refuse(line, "team_id", reason, row["team_id"])
+        if "currency_code" in row and row["currency_code"] == row["to_currency_code"]:
+            self._refuse(line, "to_currency_code", "allowed: another currency than currency_code", row["currency_code"])
+
+    def _check_overlaps(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        by_key: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+        for row in rows:
+            key = tuple(row[name] for name in self._rules.key)
+            if None not in key:
+                by_key.setdefault(key, []).append(row)
+        for key, same in by_key.items():
+            intervals = [Validity(row["valid_from"], row["valid_to"], row["_position"]) for row in same]
+            for one, other in find_overlaps(intervals):
+                later, earlier = (one, other) if one.line > other.line else (other, one)
+                reason = (
+                    f"allowed: one row at a time for {' '.join(map(str, key))}, "
+                    f"and line {earlier.line} holds {earlier}; end one where the other begins"
+                )
+                self._refuse(later.line, "valid_from", reason, str(later))
+
+
+@dataclass(frozen=True)
+class Validity:
+    """The days [valid_from, valid_to) on which the row at `line` holds; None is open."""
+
+    valid_from: date | None
+    valid_to: date | None
+    line: int
+
+    def __str__(self) -> str:
+        return f"from {self.valid_from or 'ever'} to {self.valid_to or 'ever'}"
+
+
+def find_overlaps(validities: Iterable[Validity]) -> Iterator[tuple[Validity, Validity]]:
+    """Each row that shares a day with one that begins before it, with the one of those that ends last."""
+    ordered = sorted(validities, key=lambda item: (item.valid_from or date.min, item.line))
+    latest: Validity | None = None
+    for validity in ordered:
+        if latest is not None and (latest.valid_to is None or (validity.valid_from or date.min) < latest.valid_to):
+            yield latest, validity
+        if latest is None or (latest.valid_to is not None and (validity.valid_to or date.max) > latest.valid_to):
+            latest = validity
+
+
+def _parse_value(text: str, arrow_type: pa.DataType) -> Any:
+    """Raises `ValueError` saying what is allowed."""
+    if arrow_type == DATE:
+        try:
+            if _DATE_PATTERN.fullmatch(text):
+                return date.fromisoformat(text)
+        except ValueError:  # 2026-02-30
+            pass
+        raise ValueError("a day of the calendar as YYYY-MM-DD")
+    if arrow_type == COUNT:
+        if not _COUNT_PATTERN.fullmatch(text):
+            raise ValueError("a whole number")
+        return int(text)
+    if arrow_type == RATE:
+        return _parse_rate(text)
+    return text
+
+
+def _parse_rate(text: str) -> Decimal:
+    if not _DECIMAL_PATTERN.fullmatch(text):
+        raise ValueError("a plain decimal number, such as 1.0832")
+    value = Decimal(text)
+    if abs(value) >= Decimal(10) ** (RATE.precision - RATE.scale):
+        raise ValueError(f"less than 10^{RATE.precision - RATE.scale}")
+    rate = round(value, RATE.scale)
+    if rate != value:
+        raise ValueError(
+            f"at most {RATE.scale} decimal places; round it yourself, so that the rate is the one you mean"
+        )
+    return rate
+
+
+def _suggest(found: str, allowed: Iterable[str]) -> str:
+    near = difflib.get_close_matches(found.lower(), list(allowed), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
