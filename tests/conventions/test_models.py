@@ -121,13 +121,25 @@ def test_every_engine_macro_has_both_dialects():
             assert f"macro {dialect}__{name}(" in text, f"{name} has no {dialect} dialect"
 
 
+def windows(sql: str) -> list[str]:
+    """The text inside every `over ( … )`."""
+    found = []
+    for opening in re.finditer(r"\bover\s*\(", sql, flags=re.IGNORECASE):
+        depth, end = 1, opening.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(sql[end], 0)
+            end += 1
+        found.append(" ".join(sql[opening.end() : end - 1].split()))
+    return found
+
+
 def test_every_window_order_says_where_nulls_go():
-    offenders = []
-    for file in (ROOT / "dbt_project").rglob("*.sql"):
-        text = without_comments(file.read_text())
-        for window in re.findall(r"\bover\s*\((.*?order by.*?)\)\s", text, flags=re.DOTALL | re.IGNORECASE):
-            if "nulls last" not in window.lower() and "nulls first" not in window.lower():
-                offenders.append(f"{file.name}: {' '.join(window.split())[:80]}")
+    offenders = [
+        f"{file.name}: {window}"
+        for file in (ROOT / "dbt_project").rglob("*.sql")
+        for window in windows(without_comments(file.read_text()))
+        if "order by" in window.lower() and "nulls " not in window.lower()
+    ]
     assert offenders == []
 
 

@@ -1,44 +1,7 @@
--- One row per provider, account, billing period, currency, step and cause: why delivered and allocated differ.
-with slices as (
-    select * from {{ ref('int_charges__slices') }}
-),
-
-delivered as (
-    select
-        provider_name,
-        billing_account_id,
-        billing_period_start_date,
-        currency_code,
-        1 as step_number,
-        'delivered' as step,
-        case when is_admitted then 'rate_known' when currency_code is null then 'no_currency' else 'no_fx_rate' end
-            as cause,
-        {{ convert_usd('billed_cost_local', 'usd_per_unit') }} as billed_cost_usd,
-        {{ convert_usd('effective_cost_local', 'usd_per_unit') }} as effective_cost_usd,
-        {{ convert_usd('list_cost_local', 'usd_per_unit') }} as list_cost_usd,
-        billed_cost_local,
-        effective_cost_local,
-        list_cost_local
-    from slices
-),
-
-held_back as (
-    select
-        provider_name,
-        billing_account_id,
-        billing_period_start_date,
-        currency_code,
-        2 as step_number,
-        'held_back' as step,
-        cause,
-        cast(null as decimal(38, 9)) as billed_cost_usd,
-        cast(null as decimal(38, 9)) as effective_cost_usd,
-        cast(null as decimal(38, 9)) as list_cost_usd,
-        -billed_cost_local as billed_cost_local,
-        -effective_cost_local as effective_cost_local,
-        -list_cost_local as list_cost_local
-    from delivered
-    where cause != 'rate_known'
+-- One row per provider, account, billing period, currency, step and cause: why delivered, allocated and calculated
+-- differ.
+with delivered as (
+    select * from {{ ref('int_charges__delivered_steps') }}
 ),
 
 allocated as (
@@ -46,18 +9,35 @@ allocated as (
         provider_name,
         billing_account_id,
         billing_period_start_date,
-        'USD' as currency_code,
         3 as step_number,
         'allocated' as step,
         allocation_step as cause,
         {{ usd_sum('billed_cost_usd') }} as billed_cost_usd,
         {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
-        {{ usd_sum('list_cost_usd') }} as list_cost_usd,
-        cast(null as decimal(38, 18)) as billed_cost_local,
-        cast(null as decimal(38, 18)) as effective_cost_local,
-        cast(null as decimal(38, 18)) as list_cost_local
+        {{ usd_sum('list_cost_usd') }} as list_cost_usd
     from {{ ref('fct_cost_ledger') }}
-    group by provider_name, billing_account_id, billing_period_start_date, allocation_step
+    group by all
+),
+
+both_sides as (
+    select
+        provider_name,
+        billing_account_id,
+        billing_period_start_date,
+        billed_cost_usd,
+        effective_cost_usd,
+        list_cost_usd
+    from delivered
+    where step = 'delivered' and cause = 'rate_known'
+    union all
+    select
+        provider_name,
+        billing_account_id,
+        billing_period_start_date,
+        -billed_cost_usd,
+        -effective_cost_usd,
+        -list_cost_usd
+    from allocated
 ),
 
 residual as (
@@ -65,33 +45,89 @@ residual as (
         provider_name,
         billing_account_id,
         billing_period_start_date,
-        'USD' as currency_code,
         4 as step_number,
         'residual' as step,
         'delivered_minus_allocated' as cause,
-        sum(case when step = 'delivered' then billed_cost_usd else -billed_cost_usd end) as billed_cost_usd,
-        sum(case when step = 'delivered' then effective_cost_usd else -effective_cost_usd end) as effective_cost_usd,
-        sum(case when step = 'delivered' then list_cost_usd else -list_cost_usd end) as list_cost_usd,
-        cast(null as decimal(38, 18)) as billed_cost_local,
-        cast(null as decimal(38, 18)) as effective_cost_local,
-        cast(null as decimal(38, 18)) as list_cost_local
-    from (
-        select * from delivered
-        where cause = 'rate_known'
-        union all
-        select * from allocated
-    ) as both_sides
-    group by provider_name, billing_account_id, billing_period_start_date
+        sum(billed_cost_usd) as billed_cost_usd,
+        sum(effective_cost_usd) as effective_cost_usd,
+        sum(list_cost_usd) as list_cost_usd
+    from both_sides
+    group by all
+),
+
+-- The gateway knows a provider's traffic, not which of its accounts is billed for it.
+model_bills as (
+    select
+        provider_name,
+        billing_period_start_date,
+        {{ usd_sum('effective_cost_usd') }} as effective_cost_usd
+    from {{ ref('fct_cost_ledger') }}
+    where cost_pool = 'llm_api'
+    group by all
+),
+
+gateway as (
+    select
+        model_bills.provider_name,
+        'all accounts' as billing_account_id,
+        model_bills.billing_period_start_date,
+        model_bills.effective_cost_usd,
+        provider_months.calculated_cost_usd
+    from model_bills
+    inner join {{ ref('int_tokens__provider_months') }} as provider_months
+        on
+            model_bills.provider_name = provider_months.provider_name
+            and model_bills.billing_period_start_date = provider_months.month_start_date
+),
+
+in_usd as (
+    select * from allocated
+    union all
+    select * from residual
+    union all
+    select
+        provider_name,
+        billing_account_id,
+        billing_period_start_date,
+        5,
+        'gateway_priced',
+        'tokens_at_the_price_book',
+        null,
+        calculated_cost_usd,
+        null
+    from gateway
+    union all
+    select
+        provider_name,
+        billing_account_id,
+        billing_period_start_date,
+        6,
+        'gateway_variance',
+        'billed_minus_gateway_priced',
+        null,
+        effective_cost_usd - calculated_cost_usd,
+        null
+    from gateway
 ),
 
 steps as (
     select * from delivered
     union all
-    select * from held_back
-    union all
-    select * from allocated
-    union all
-    select * from residual
+    select
+        provider_name,
+        billing_account_id,
+        billing_period_start_date,
+        step_number,
+        step,
+        cause,
+        'USD',
+        billed_cost_usd,
+        effective_cost_usd,
+        list_cost_usd,
+        null,
+        null,
+        null
+    from in_usd
 )
 
 select
@@ -102,11 +138,10 @@ select
     step,
     cause,
     currency_code,
-    cast(sum(billed_cost_usd) as decimal(38, 9)) as billed_cost_usd,
-    cast(sum(effective_cost_usd) as decimal(38, 9)) as effective_cost_usd,
-    cast(sum(list_cost_usd) as decimal(38, 9)) as list_cost_usd,
-    cast(sum(billed_cost_local) as decimal(38, 18)) as billed_cost_local,
-    cast(sum(effective_cost_local) as decimal(38, 18)) as effective_cost_local,
-    cast(sum(list_cost_local) as decimal(38, 18)) as list_cost_local
+    cast(billed_cost_usd as decimal(38, 9)) as billed_cost_usd,
+    cast(effective_cost_usd as decimal(38, 9)) as effective_cost_usd,
+    cast(list_cost_usd as decimal(38, 9)) as list_cost_usd,
+    cast(billed_cost_local as decimal(38, 18)) as billed_cost_local,
+    cast(effective_cost_local as decimal(38, 18)) as effective_cost_local,
+    cast(list_cost_local as decimal(38, 18)) as list_cost_local
 from steps
-group by all
