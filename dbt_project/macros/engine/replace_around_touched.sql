@@ -1,0 +1,19 @@
+{#-
+    Incremental strategy for what looks one day back or ahead (a counter's difference over midnight): every touched
+    day and its two neighbours are deleted, then inserted. The model filters by `days_around_touched()` as well.
+-#}
+{% macro get_incremental_replace_around_touched_sql(arguments) -%}
+    {%- set columns = arguments['dest_columns'] | map(attribute='quoted') | join(', ') -%}
+    delete from {{ arguments['target_relation'] }}
+    where {{ arguments['unique_key'] }} in ({{ days_around_touched() }});
+    insert into {{ arguments['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arguments['temp_relation'] }}
+{%- endmacro %}
+
+{#- Query of the touched days with their neighbours, from `days_before` before to `days_after` after each. -#}
+{% macro days_around_touched(days_before=1, days_after=1) -%}
+    {%- for offset in range(-days_before, days_after + 1) -%}
+        select {{ add_days('usage_date', offset) }} as usage_date from {{ source('build', 'touched_days') }}
+        {{- '\n        union\n        ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -1,0 +1,92 @@
+-- One row per physical GPU and clock hour: its energy by the counter, and by power readings x time.
+-- A pair of counter readings over an hour's edge is divided by time, in whole millijoules that add up to the pair.
+{{ config(materialized='incremental', incremental_strategy='replace_around_touched', unique_key='usage_date') }}
+
+{%- set wide = wide_integer_type() %}
+
+with pairs as (
+    select
+        *,
+        cast(date_trunc('hour', start_at) as timestamp) as start_hour_at
+    from {{ ref('int_gpu__energy_pairs') }}
+    where
+        usage_date in ({{ days_around_touched(days_after=2) }})
+        and not is_implausible
+),
+
+pair_hours as (
+    select
+        pairs.*,
+        start_hour_at as usage_hour_at
+    from pairs
+    where end_at <= {{ add_hours('start_hour_at', 1) }}
+    union all
+    select
+        pairs.*,
+        {{ explode_hours('start_at', 'end_at') }}
+    from pairs
+    where end_at > {{ add_hours('start_hour_at', 1) }}
+),
+
+elapsed as (
+    select
+        *,
+        {{ milliseconds_between('start_at', 'greatest(start_at, usage_hour_at)') }} as from_ms,
+        {{ milliseconds_between('start_at', 'least(end_at, ' ~ add_hours('usage_hour_at', 1) ~ ')') }} as until_ms
+    from pair_hours
+),
+
+counted as (
+    select
+        gpu_uuid,
+        usage_hour_at,
+        sum(
+            {{ integer_div('cast(delta_millijoules as ' ~ wide ~ ') * until_ms', 'delta_ms') }}
+            - {{ integer_div('cast(delta_millijoules as ' ~ wide ~ ') * from_ms', 'delta_ms') }}
+        ) as counter_millijoules,
+        -- A restart is told in the hour of the reading that showed it.
+        count(*) filter (where is_counter_reset and until_ms = delta_ms) as counter_reset_count
+    from elapsed
+    group by gpu_uuid, usage_hour_at
+),
+
+powers as (
+    select
+        usage_date,
+        gpu_uuid,
+        sampled_at,
+        cast(max(power_watts) as decimal(18, 3)) as power_watts
+    from {{ ref('int_gpu__samples') }}
+    where usage_date in ({{ days_around_touched() }})
+    group by usage_date, gpu_uuid, sampled_at
+),
+
+integrated as (
+    select
+        cover.gpu_uuid,
+        cover.usage_hour_at,
+        -- W x ms = mJ
+        round(sum(powers.power_watts * cast(cover.covered_ms as decimal(18, 0))), 0) as power_millijoules
+    from {{ ref('int_gpu__cover') }} as cover
+    inner join powers
+        on
+            cover.usage_date = powers.usage_date
+            and cover.gpu_uuid = powers.gpu_uuid
+            and cover.sampled_at = powers.sampled_at
+    group by cover.gpu_uuid, cover.usage_hour_at
+)
+
+select
+    cast(coalesce(integrated.usage_hour_at, counted.usage_hour_at) as date) as usage_date,
+    coalesce(integrated.usage_hour_at, counted.usage_hour_at) as usage_hour_at,
+    coalesce(integrated.gpu_uuid, counted.gpu_uuid) as gpu_uuid,
+    cast(counted.counter_millijoules as bigint) as counter_millijoules,
+    cast(integrated.power_millijoules as bigint) as power_millijoules,
+    coalesce(counted.counter_reset_count, 0) as counter_reset_count
+from integrated
+full outer join counted
+    on
+        integrated.gpu_uuid = counted.gpu_uuid
+        and integrated.usage_hour_at = counted.usage_hour_at
+where
+    cast(coalesce(integrated.usage_hour_at, counted.usage_hour_at) as date) in ({{ days_around_touched() }})

@@ -1,0 +1,31 @@
+-- One row per GPU or MIG instance, instant and holder ('' for none): the metrics that states and energy need.
+-- Containers of a pod and replicas of a Prometheus collapse; of two values for one series and instant the greater stays.
+{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+
+select
+    usage_date,
+    gpu_uuid,
+    coalesce(mig_instance_id, '') as mig_instance_id,
+    sampled_at,
+    coalesce(namespace, '') as namespace,
+    coalesce(pod, '') as pod,
+    max(mig_profile) as mig_profile,
+    max(hostname) as hostname,
+    max(cluster_name) as cluster_name,
+    max(gpu_model_name) as gpu_model_name,
+    max(case when metric_name = 'DCGM_FI_PROF_SM_ACTIVE' then metric_value end) as sm_active_share,
+    max(case when metric_name = 'DCGM_FI_PROF_GR_ENGINE_ACTIVE' then metric_value end) as gr_engine_active_share,
+    max(case when metric_name = 'DCGM_FI_DEV_GPU_UTIL' then metric_value end) / 100 as gpu_util_share,
+    max(case when metric_name = 'DCGM_FI_DEV_POWER_USAGE' then metric_value end) as power_watts,
+    max(case when metric_name = 'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION' then metric_value end) as energy_millijoules,
+    max(case
+        when metric_name in (
+            'DCGM_FI_PROF_SM_ACTIVE', 'DCGM_FI_PROF_GR_ENGINE_ACTIVE', 'DCGM_FI_DEV_GPU_UTIL'
+        ) then 1
+        else 0
+    end) as activity_row_flag
+from {{ ref('stg_dcgm__samples') }}
+where
+    usage_date in (select usage_date from {{ source('build', 'touched_days') }})
+    and gpu_uuid is not null
+group by 1, 2, 3, 4, 5, 6
