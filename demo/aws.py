@@ -1,6 +1,7 @@
 """The AWS bill: exports/aws/<run>/…csv.gz, FOCUS 1.2 in USD. A month is delivered early, and again when it is over."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -96,7 +97,9 @@ class AwsBill:
             with self._open("run", month, final_at, 2, self.totals) as out:
                 self._write_days(out, month, month.covered_to, is_final=True, on_day=on_day)
 
-    def _open(self, kind: str, month: Month, at: datetime, part: int, totals: ProviderTotals | None):
+    def _open(
+        self, kind: str, month: Month, at: datetime, part: int, totals: ProviderTotals | None
+    ) -> AbstractContextManager[LineFile]:
         folder = self.plan.home / "exports" / "aws" / f"{at:%Y%m%dT%H%M%SZ}-{month.label}"
         return open_lines(folder / f"northwind-focus-{kind}-{part:05d}.csv.gz", at, self.source, totals)
 
@@ -112,7 +115,9 @@ class AwsBill:
                 team = rng.choices(owners, (18, 18, 18, 13, 13, 8, 9, 3))[0]
                 yield meter, name, rng.randrange(1, len(AWS_ACCOUNTS)), team
 
-    def _resource_line(self, month: Month, resource: tuple[_Meter, str, int, str], day: date, invoice: str | None):
+    def _resource_line(
+        self, month: Month, resource: tuple[_Meter, str, int, str], day: date, invoice: str | None
+    ) -> Line:
         meter, name, account, team = resource
         label = team_label(team, day, self.plan)
         if team == NEW_NAME and name.endswith(("0", "7")):

@@ -30,7 +30,7 @@ sources:
   - {name: openai-focus, kind: focus, location: "exports/openai/*/*.csv"}
   - {name: anthropic-focus, kind: focus, location: "exports/anthropic/*/*.csv"}
   - {name: opencost, kind: opencost_allocation, location: "telemetry/opencost/*.json"}
-  - {name: dcgm, kind: dcgm_prometheus, location: "telemetry/dcgm/*/*.json"}
+  - {name: dcgm, kind: dcgm_prometheus, location: "telemetry/dcgm/*/*.json.gz"}
   - {name: gateway-a, kind: litellm, location: "logs/gateway-a/*.jsonl.gz"}
   - {name: gateway-b, kind: litellm, location: "logs/gateway-b/*.jsonl.gz"}
 """

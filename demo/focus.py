@@ -3,17 +3,17 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from demo.plan import Month, instant_text, open_output
 from demo.summary import ProviderTotals, SourceTruth
 
-COLUMNS: Final = (
+COLUMNS: Final[Sequence[str]] = (
     "AvailabilityZone BilledCost BillingAccountId BillingAccountName BillingAccountType BillingCurrency "
     "BillingPeriodEnd BillingPeriodStart CapacityReservationId CapacityReservationStatus ChargeCategory ChargeClass "
     "ChargeDescription ChargeFrequency ChargePeriodEnd ChargePeriodStart CommitmentDiscountCategory "
@@ -65,7 +65,7 @@ class Line:
                 cells["ConsumedQuantity"] = "\x00(quantity)s"
         if "CommitmentDiscountId" in columns:
             cells["CommitmentDiscountQuantity"] = "\x00(commitment)s"
-        row = [_cell(cells.get(column)).replace("%", "%%").replace("\x00", "%") for column in COLUMNS]
+        row: list[str] = [_cell(cells.get(column)).replace("%", "%%").replace("\x00", "%") for column in COLUMNS]
         for column, slot in _SLOTS.items():
             row[COLUMNS.index(column)] = slot
         text = io.StringIO()
@@ -76,7 +76,7 @@ class Line:
 class LineFile:
     """A CSV being written; adds what it writes to the provider's totals when given them."""
 
-    def __init__(self, out: BinaryIO, totals: ProviderTotals | None) -> None:
+    def __init__(self, out: io.BufferedIOBase, totals: ProviderTotals | None) -> None:
         self._out = out
         self._totals = totals
         self.rows = 0

@@ -6,6 +6,7 @@ Nothing is drawn with transcendental functions, so that the same seed gives the 
 from bisect import bisect
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import accumulate
 from typing import Final
 
@@ -97,9 +98,9 @@ class Gateway:
     def _count(self, day: date, frame: pl.DataFrame) -> None:
         good = frame.filter(pl.col("malformed").is_null())
         self.truth.requests += good.height
-        self.truth.failed += good["is_failed"].sum()
+        self.truth.failed += good.filter("is_failed").height
         self.truth.unpriced += good.filter(~pl.col("is_failed") & pl.col("input_price").is_null()).height
-        self.truth.missing_usage += good["is_usage_missing"].sum()
+        self.truth.missing_usage += good.filter("is_usage_missing").height
         sums = (
             frame.filter(~pl.col("is_failed"))
             .group_by("model_name", maintain_order=True)
@@ -163,8 +164,8 @@ class Gateway:
         )
 
 
-def _price(prices: dict[str, object] | None, token_class: str) -> float | None:
-    return None if prices is None else float(str(prices.get(token_class, 0)))
+def _price(prices: dict[str, Decimal] | None, token_class: str) -> float | None:
+    return None if prices is None else float(prices.get(token_class, 0))
 
 
 def _seconds_of_day(share: pl.Expr) -> pl.Expr:

@@ -27,7 +27,7 @@ def render_payloads(frame: pl.DataFrame) -> pl.Series:
         stream_flag=pl.when(pl.col("is_stream")).then(pl.lit("true")).otherwise(pl.lit("null")),
         ids=pl.when(pl.col("malformed").fill_null("") == "missing_id")
         .then(pl.lit('"id":null,"litellm_call_id":null'))
-        .otherwise(pl.format('"id":"chatcmpl-{}","litellm_call_id":"{}"', pl.col("hex"), pl.col("call_id"))),
+        .otherwise(pl.format('"id":"chatcmpl-{}","litellm_call_id":"{}"', pl.col("call_id"), pl.col("call_id"))),
         error=pl.when(pl.col("is_failed"))
         .then(
             pl.concat_str(
@@ -56,7 +56,7 @@ def render_spend_logs(frame: pl.DataFrame) -> pl.Series:
         first_token_text=first.dt.strftime(pattern),
         cache_hit=pl.when(pl.col("is_failed")).then(pl.lit("False")).otherwise(pl.lit("None")),
         usage_escaped=pl.col("usage").str.replace_all('"', '\\"', literal=True),
-        request_id=pl.when(is_missing).then(pl.lit("null")).otherwise(pl.format('"chatcmpl-{}"', pl.col("hex"))),
+        request_id=pl.when(is_missing).then(pl.lit("null")).otherwise(pl.format('"chatcmpl-{}"', pl.col("call_id"))),
         litellm_call_id=pl.when(is_missing).then(pl.lit("null")).otherwise(pl.format('"{}"', pl.col("call_id"))),
         spend=pl.when(pl.col("is_failed"))
         .then(pl.lit("0"))
@@ -85,7 +85,7 @@ def _describe(frame: pl.DataFrame) -> pl.DataFrame:
             pl.col("hex").str.slice(20, 12),
             separator="-",
         ),
-        trace=pl.col("hex").str.slice(0, 12),
+        trace=pl.col("hex").str.slice(0, 8),
         end_epoch=end.round(3),
         first_token_epoch=first.round(3),
         outcome=pl.when(pl.col("is_failed")).then(pl.lit("failure")).otherwise(pl.lit("success")),

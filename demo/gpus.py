@@ -1,18 +1,19 @@
-"""DCGM metrics as Prometheus `query_range` answers: telemetry/dcgm/<metric>/YYYY-MM-DD.json, one matrix a day."""
+"""DCGM metrics as Prometheus `query_range` answers: telemetry/dcgm/<metric>/YYYY-MM-DD.json.gz, one matrix a day."""
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import polars as pl
 
-from demo.fleet import Fleet, Hold
+from demo.fleet import Fleet, Gpu, Hold
 from demo.plan import Plan, midnight, open_output
 from demo.summary import SourceTruth
 
-METRICS: Final = (
+METRICS: Final[tuple[str, ...]] = (
     "DCGM_FI_DEV_POWER_USAGE",
     "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION",
     "DCGM_FI_DEV_GPU_UTIL",
@@ -21,7 +22,8 @@ METRICS: Final = (
     "DCGM_FI_PROF_SM_ACTIVE",
     "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
 )
-_WHOLE_CARD_ONLY: Final = METRICS[:3]
+_WHOLE_CARD_ONLY: Final[tuple[str, ...]] = METRICS[:3]
+_GPUS_AT_ONCE: Final = 400  # bounds memory at any scale
 _NAN_SHARE: Final = 0.002
 _NAMELESS_SHARE: Final = 0.005
 
@@ -55,26 +57,37 @@ class GpuTelemetry:
 
     def write_day(self, day_number: int) -> None:
         """Write one file per metric for a day of the window."""
-        cards, series = self._states(day_number)
-        samples = self._measure(day_number, cards)
         day = self.plan.start + timedelta(days=day_number)
-        for metric in METRICS:
-            frame = _values(metric, samples, series)
-            results = list(self._results(metric, frame))
-            nameless = self._nameless(metric, frame)
-            path = self.plan.home / "telemetry" / "dcgm" / metric / f"{day}.json"
-            with open_output(path, midnight(day) + timedelta(days=1, minutes=15)) as out:
+        folder = self.plan.home / "telemetry" / "dcgm"
+        paths = {metric: folder / metric / f"{day}.json.gz" for metric in METRICS}
+        rows = dict.fromkeys(METRICS, 0)
+        with ExitStack() as files:
+            scraped_at = midnight(day) + timedelta(days=1, minutes=15)
+            outs = {metric: files.enter_context(open_output(path, scraped_at)) for metric, path in paths.items()}
+            for out in outs.values():
                 out.write(b'{"status":"success","data":{"resultType":"matrix","result":[')
-                out.write(",".join([*results, nameless[0]]).encode())
-                out.write(b"]}}\n")
-            self.source.add(path, rows=frame.height + nameless[1], malformed=nameless[1])
+            for first in range(0, len(self.fleet.gpus), _GPUS_AT_ONCE):
+                gpus = self.fleet.gpus[first : first + _GPUS_AT_ONCE]
+                cards, series = self._states(day_number, gpus)
+                samples = self._measure(day_number, first, cards)
+                for metric, out in outs.items():
+                    frame = _values(metric, samples, series)
+                    out.writelines(f"{result},".encode() for result in self._results(metric, frame))
+                    rows[metric] += frame.height
+            for metric, out in outs.items():
+                nameless, malformed = self._nameless(metric, day_number, rows[metric])
+                out.write(f"{nameless}]}}}}\n".encode())
+                rows[metric] += malformed
+                self.source.malformed_rows += malformed
+        for metric, path in paths.items():
+            self.source.add(path, rows=rows[metric])
 
-    def _states(self, day_number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _states(self, day_number: int, gpus: list[Gpu]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Hourly state per card (for power), and hourly series per card, instance and pod (for labels)."""
         cards: list[tuple[str, int, float, int, int, int, bool]] = []
         series: list[tuple[str, int, str, float, float, int, bool]] = []
         for hour in range(day_number * 24, day_number * 24 + 24):
-            for gpu in self.fleet.gpus:
+            for gpu in gpus:
                 kind = gpu.node.type
                 if not self.fleet.is_up(gpu.node, hour):
                     self.truth.unseen_gpu_hours += 1
@@ -143,12 +156,12 @@ class GpuTelemetry:
             labels |= {"container": "nvidia-dcgm-exporter", "namespace": "gpu-operator", "pod": pod}
         return json.dumps(dict(sorted(labels.items())), separators=(",", ":"))[1:]
 
-    def _measure(self, day_number: int, cards: pl.DataFrame) -> pl.DataFrame:
+    def _measure(self, day_number: int, first: int, cards: pl.DataFrame) -> pl.DataFrame:
         """Samples of each card through the day: epoch, activity noise, power, and the energy counter in mJ."""
         step = self.plan.sample_seconds
         offsets = pl.DataFrame({"offset": range(0, 3600, step)})
         start_epoch = int(self.plan.start_at.timestamp())
-        rng = self.plan.random("samples", day_number)
+        rng = self.plan.random("samples", day_number, first)
         frame = cards.join(offsets, how="cross").sort("uuid", "hour", "offset")
         noise = pl.Series("noise", [rng.random() for _ in range(frame.height)])
         carried = pl.DataFrame(
@@ -184,13 +197,13 @@ class GpuTelemetry:
         for labels, points in grouped.iter_rows():
             yield f'{{"metric":{{"__name__":"{metric}",{labels},"values":[{points}]}}'
 
-    def _nameless(self, metric: str, frame: pl.DataFrame) -> tuple[str, int]:
+    def _nameless(self, metric: str, day_number: int, rows: int) -> tuple[str, int]:
         """A series of an old exporter that names no card: its samples belong to nobody and must be refused."""
-        count = max(1, int(frame.height * _NAMELESS_SHARE))
-        epochs = frame["epoch"].unique().sort().head(count).to_list()
-        points = ",".join(f'[{epoch},"1"]' for epoch in epochs)
+        count = min(max(1, int(rows * _NAMELESS_SHARE)), 86_400)
+        start = int(self.plan.start_at.timestamp()) + day_number * 86_400
+        points = ",".join(f'[{start + n * (86_400 // count)},"1"]' for n in range(count))
         labels = f'"__name__":"{metric}","instance":"10.1.0.99:9400","job":"legacy-exporter"'
-        return f'{{"metric":{{{labels}}},"values":[{points}]}}', len(epochs)
+        return f'{{"metric":{{{labels}}},"values":[{points}]}}', count
 
 
 def _values(metric: str, samples: pl.DataFrame, series: pl.DataFrame) -> pl.DataFrame:
@@ -209,9 +222,9 @@ def _values(metric: str, samples: pl.DataFrame, series: pl.DataFrame) -> pl.Data
         "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": pl.col("energy_mj").round().cast(pl.Int64).cast(pl.String),
         "DCGM_FI_DEV_GPU_UTIL": (pl.col("activity") * 108).clip(0, 100).cast(pl.Int64).cast(pl.String),
         "DCGM_FI_DEV_FB_USED": pl.col("memory_mib").cast(pl.Int64).cast(pl.String),
-        "DCGM_FI_PROF_GR_ENGINE_ACTIVE": active.round(6).cast(pl.String),
-        "DCGM_FI_PROF_SM_ACTIVE": (active * 0.86).round(6).cast(pl.String),
-        "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE": (active * 0.42).round(6).cast(pl.String),
+        "DCGM_FI_PROF_GR_ENGINE_ACTIVE": active.round(4).cast(pl.String),
+        "DCGM_FI_PROF_SM_ACTIVE": (active * 0.86).round(4).cast(pl.String),
+        "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE": (active * 0.42).round(4).cast(pl.String),
     }[metric]
     if "PROF" in metric:
         text = pl.when(pl.col("noise") < _NAN_SHARE).then(pl.lit("NaN")).otherwise(text)

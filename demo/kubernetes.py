@@ -11,6 +11,7 @@ from demo.teams import UNKNOWN_TEAM, team_label
 
 _MALFORMED_SHARE: Final = 0.01
 _GIB: Final = 1024**3
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class Allocations:
@@ -238,4 +239,4 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODE(value)

@@ -61,7 +61,12 @@ def _write_month(out: LineFile, plan: Plan, provider: str, month: Month, tokens:
             "ChargeFrequency": "One-Time",
             "ChargeDescription": "Promotional credit",
         }
-        out.write(Line(credit), month.covered_from, month.covered_to, billed=-Decimal(round(5000 * plan.scale) or 1).scaleb(-2))
+        out.write(
+            Line(credit),
+            month.covered_from,
+            month.covered_to,
+            billed=-Decimal(round(5000 * plan.scale) or 1).scaleb(-2),
+        )
 
 
 def _write_tokens(

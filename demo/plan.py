@@ -1,6 +1,7 @@
 """What is to be written: the window, the scale, the seed, and where files go."""
 
 import gzip
+import io
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final, cast
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being written, steps done, steps in all)."""
@@ -16,6 +17,8 @@ Progress = Callable[[str, int, int], None]
 FIRST_DAY: Final = date(2026, 10, 1)
 MAX_SCALE: Final = 100.0
 MIN_SCALE: Final = 0.01
+_GZIP_LEVEL: Final = 3
+_BUFFER_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -112,17 +115,18 @@ def next_month(day: date) -> date:
 
 def instant_text(at: datetime) -> str:
     """RFC 3339 with Z, whole seconds."""
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @contextmanager
-def open_output(path: Path, modified_at: datetime) -> Iterator[BinaryIO]:
+def open_output(path: Path, modified_at: datetime) -> Iterator[io.BufferedIOBase]:
     """A file to write bytes to (gzipped when the name ends in .gz), whose modified time is the delivery's own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as raw:
         if path.suffix == ".gz":
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as packed:
-                yield cast(BinaryIO, packed)
+            packed = gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=raw, mtime=0)
+            with packed, io.BufferedWriter(cast(io.RawIOBase, packed), _BUFFER_BYTES) as out:
+                yield out
         else:
             yield raw
     stamp_file(path, modified_at)
