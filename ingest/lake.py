@@ -4,6 +4,7 @@ Data files are written beside the log first and named by what is in them; then o
 out. Readers see the old file list or the new one, and a file whose content did not change is never swapped.
 """
 
+import bisect
 import contextlib
 import hashlib
 import json
@@ -22,10 +23,18 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.transaction import AddAction, RemoveAction
 
-from ingest.contracts import QUARANTINE, LandingTable
+from ingest.contracts import COUNT, DATE, FLAG, INSTANT, NUMBER, QUARANTINE, TEXT, LandingTable
 from ingest.home import Home, hold_lock
 
 _ENGINE_MEMORY: Final = "1GB"
+_ENGINE_TYPES: Final = {
+    TEXT: "varchar",
+    INSTANT: "timestamp",
+    COUNT: "bigint",
+    NUMBER: "double",
+    FLAG: "boolean",
+    DATE: "date",
+}
 _TOMBSTONE_HOURS: Final = 168
 
 
@@ -50,11 +59,12 @@ class LakeFile:
         """What the file belongs to: `<partition>=D/<slice>-<content>.parquet`."""
         return Path(self.path).name.partition("-")[0]
 
-    def may_hold(self, object_uris: Sequence[str]) -> bool:
-        """False when none of `object_uris` can be in the file."""
+    def may_hold(self, sorted_uris: Sequence[str]) -> bool:
+        """False when no object of `sorted_uris` can be in the file."""
         if self.first_object is None or self.last_object is None:
             return True
-        return any(self.first_object <= uri <= self.last_object for uri in object_uris)
+        at = bisect.bisect_left(sorted_uris, self.first_object)
+        return at < len(sorted_uris) and sorted_uris[at] <= self.last_object
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,39 @@ def open_engine(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+def name_engine_type(arrow_type: pa.DataType) -> str:
+    """The DuckDB type of a contract's column."""
+    if pa.types.is_decimal(arrow_type):
+        return f"decimal({arrow_type.precision}, {arrow_type.scale})"  # type: ignore[attr-defined]
+    return _ENGINE_TYPES[arrow_type]
+
+
+def quote_text(text: str) -> str:
+    """A SQL text literal; only for our own paths, where a statement takes no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def select_files_sql(
+    engine: duckdb.DuckDBPyConnection, table: LandingTable, files: Sequence[LakeFile], *extra: str
+) -> str:
+    """A select of every contract column, typed, over the Parquet of `files`; `extra` may add `filename`.
+
+    Columns that no file has yet are null; with no file at all there are no rows.
+    """
+    columns = [(field.name, name_engine_type(field.type)) for field in table.schema]
+    if not files:
+        typed = [f"null::{kind} as {name}" for name, kind in columns] + [f"null::varchar as {name}" for name in extra]
+        return f"select {', '.join(typed)} where false"
+    paths = ", ".join(quote_text(str(file.absolute)) for file in files)
+    hive = f"hive_partitioning = true, hive_types = {{{table.partition}: date}}" if table.partition else (
+        "hive_partitioning = false"
+    )
+    scan = f"read_parquet([{paths}], union_by_name = true, {hive}{', filename = true' if extra else ''})"
+    present = {row[0] for row in engine.execute(f"describe select * from {scan}").fetchall()}
+    selected = [name if name in present else f"null::{kind} as {name}" for name, kind in columns]
+    return f"select {', '.join([*selected, *extra])} from {scan}"
 
 
 def list_files(home: Home, table: LandingTable) -> list[LakeFile]:
@@ -259,9 +302,11 @@ def _place_file(folder: Path, table: LandingTable, file: NewFile, now_ms: int) -
     target = folder / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
     # The commit must never reach the disk before the file that it names.
-    with file.written.open("rb") as stream:
-        os.fsync(stream.fileno())
-    file.written.replace(target)
+    # Rows that come back as they once were find their old file, not vacuumed yet.
+    if file.written.exists() or not target.exists():
+        with file.written.open("rb") as stream:
+            os.fsync(stream.fileno())
+        file.written.replace(target)
     directory = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

@@ -1,0 +1,103 @@
+"""Landing of the company's own facts and of the price book: small tables, replaced whole.
+
+Each landed version of a config file is appended to the book `config_versions`, so that a changed rule, price or rate
+is a known version.
+"""
+
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from ingest import lake, slices
+from ingest.contracts import AUDIT_COLUMNS, DATED_FACTS, INSTANT, LITELLM_REQUESTS, LLM_PRICES, TEXT, LandingTable
+from ingest.dated_facts import DatedFact, read_dated_fact
+from ingest.landing_run import LandingRun, SourceReport
+from ingest.quarantine import QuarantineSpool
+from ingest.reference.llm_prices import gateway_pairs, price_book
+
+CONFIG_SOURCE = "config"
+CONFIG_VERSIONS = "config_versions"
+_VERSION_SCHEMA = pa.schema([("name", TEXT), ("version_id", TEXT), ("landed_at", INSTANT), ("text", TEXT)])
+
+
+def land_facts(run: LandingRun) -> SourceReport:
+    """Replace every `config_*` table whose file says something new; a file with a problem is refused whole."""
+    report = SourceReport(CONFIG_SOURCE, CONFIG_SOURCE, "config_*")
+    spool = QuarantineSpool(CONFIG_SOURCE, CONFIG_SOURCE, run.spool_dir)
+    landed_ids = _read_landed_ids(run)
+    uris: list[str] = []
+    for name, table in DATED_FACTS.items():
+        fact = read_dated_fact(run.home, name)
+        uris.append(str(fact.path))
+        if fact.problems:
+            _refuse_fact(fact, spool, report)
+            continue
+        is_new = landed_ids.get(name) != fact.version_id
+        if _replace_table(run, table, fact.table) or is_new:
+            report.deliveries_landed += 1
+            report.rows_read += fact.table.num_rows
+            report.rows_landed += fact.table.num_rows
+        else:
+            report.deliveries_unchanged += 1
+        if is_new:
+            version = {"name": name, "version_id": fact.version_id, "landed_at": _now(), "text": fact.text}
+            lake.append_book(run.home, CONFIG_VERSIONS, pa.Table.from_pylist([version], schema=_VERSION_SCHEMA))
+    run.replace_quarantine(CONFIG_SOURCE, uris, spool)
+    return report
+
+
+def land_prices(run: LandingRun) -> SourceReport:
+    """Replace the price book's rows for the models that the landed gateway rows name."""
+    report = SourceReport("llm-prices", "llm_prices", LLM_PRICES.name)
+    cache = run.home.state_dir / "priced-models.json"
+    files = [str(file.absolute) for file in lake.list_files(run.home, LITELLM_REQUESTS)]
+    known = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {"files": [], "models": []}
+    seen = set(known["files"])
+    fresh = [file for file in lake.list_files(run.home, LITELLM_REQUESTS) if str(file.absolute) not in seen]
+    models = {(provider, model) for provider, model in known["models"]}
+    models |= gateway_pairs([file.absolute for file in fresh])
+    prices = price_book(models)
+    if _replace_table(run, LLM_PRICES, _stamp(prices, LLM_PRICES)):
+        report.deliveries_landed = 1
+        report.rows_read = report.rows_landed = prices.num_rows
+    else:
+        report.deliveries_unchanged = 1
+    if fresh or not cache.exists():
+        ordered = sorted(models, key=lambda pair: (pair[0] or "", pair[1]))
+        cache.write_text(json.dumps({"files": files, "models": ordered}), encoding="utf-8")
+    return report
+
+
+def _refuse_fact(fact: DatedFact, spool: QuarantineSpool, report: SourceReport) -> None:
+    report.deliveries_refused += 1
+    for problem in fact.problems:
+        scope = "object" if problem.position is None else "row"
+        spool.add(str(fact.path), scope, problem.position, problem.field, problem.reason, problem.found)
+        report.messages.append(str(problem))
+
+
+def _replace_table(run: LandingRun, table: LandingTable, rows: pa.Table) -> bool:
+    """Let `rows` be all of an unpartitioned table; False when they were."""
+    run.engine.register("landing_facts", rows)
+    slice_rows = slices.SliceRows(lake.hash_text(table.name), None, "select * from landing_facts")
+    changed = slices.swap_slices(run.home, run.engine, table, [slice_rows])
+    run.engine.unregister("landing_facts")
+    return changed
+
+
+def _stamp(rows: pa.Table, table: LandingTable) -> pa.Table:
+    """Rows with the audit columns of data that came with a package, not from an object."""
+    for name, kind in AUDIT_COLUMNS:
+        values = pa.repeat(pa.scalar(table.name), rows.num_rows) if name == "_source" else pa.nulls(rows.num_rows, kind)
+        rows = rows.append_column(name, values)
+    return rows
+
+
+def _read_landed_ids(run: LandingRun) -> dict[str, str]:
+    book = lake.read_book(run.home, CONFIG_VERSIONS)
+    return {} if book is None else {row["name"]: row["version_id"] for row in book.to_pylist()}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,13 @@
+"""Every source kind by the name that sources.yml gives it."""
+
+from typing import Final
+
+from ingest.billing.focus import Focus
+from ingest.source import SourceKind
+from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
+from ingest.telemetry.opencost_allocation import OpencostAllocation
+from ingest.tokens.litellm import Litellm
+
+KINDS: Final[dict[str, SourceKind]] = {
+    kind.kind: kind for kind in (Focus(), OpencostAllocation(), DcgmPrometheus(), Litellm())
+}

@@ -1,0 +1,116 @@
+"""Land what is new: run every source of sources.yml, the dated facts and the price book into the lake.
+
+Bad input never raises here: it is refused, named in quarantine and told in the report, and the rest lands.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ingest import lake, quarantine
+from ingest.bill_landing import land_bills
+from ingest.config import SourceConfig, load_sources
+from ingest.fact_landing import land_facts, land_prices
+from ingest.home import Home, hold_lock
+from ingest.kinds import KINDS
+from ingest.landing_run import LandingRun, Progress, SourceReport, hash_options, needs_reading
+from ingest.log_landing import land_logs
+from ingest.quarantine import QuarantineSpool
+from ingest.registry import Registry
+from ingest.source import SourceKind
+from ingest.storage import StorageError, list_objects
+
+
+@dataclass(frozen=True)
+class LandingReport:
+    """What one `land` did, by source; the dated facts are the source `config`."""
+
+    sources: tuple[SourceReport, ...]
+
+    @property
+    def has_refusals(self) -> bool:
+        """True while any source, delivery or config file stands refused."""
+        return any(report.deliveries_refused or report.is_stale for report in self.sources)
+
+
+def count_changes(home: Home) -> dict[str, int]:
+    """Objects that `land` would read now, by source; a source that cannot be listed counts none. Writes nothing."""
+    changes: dict[str, int] = {}
+    with lake.open_engine(home) as engine:
+        registry = Registry(home, engine)
+        for source in load_sources(home, KINDS).sources:
+            known = registry.read_source(source.name)
+            options_id = hash_options(source)
+            try:
+                objects = list_objects(source.location, source.options, home.path)
+            except StorageError:
+                objects = []
+            changes[source.name] = sum(needs_reading(known.get(item.uri), item, options_id) for item in objects)
+    return changes
+
+
+def land(
+    home: Home,
+    *,
+    only_kinds: Collection[str] | None = None,
+    only_sources: Collection[str] | None = None,
+    progress: Progress | None = None,
+) -> LandingReport:
+    """Land all that is new under the home's lock.
+
+    `only_kinds` and `only_sources` narrow the sources; dated facts and the price book land with every call that
+    narrows nothing. Raises `ConfigError` for a sources.yml that cannot be used and `LockHeldError`.
+    """
+    sources = [
+        source
+        for source in load_sources(home, KINDS).sources
+        if (only_kinds is None or source.kind in only_kinds) and (only_sources is None or source.name in only_sources)
+    ]
+    reports: list[SourceReport] = []
+    with _open_run(home, progress) as run:
+        for source in sources:
+            reports.append(_land_source(run, source, KINDS[source.kind]))
+        if only_kinds is None and only_sources is None:
+            reports.append(land_facts(run))
+            reports.append(land_prices(run))
+    return LandingReport(tuple(reports))
+
+
+@contextmanager
+def _open_run(home: Home, progress: Progress | None) -> Iterator[LandingRun]:
+    with hold_lock(home):
+        marker = home.state_dir / "landing-in-progress"
+        if marker.exists():
+            # The last landing was killed: what it wrote and never committed is nobody's.
+            lake.vacuum_orphans(home)
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        with lake.open_engine(home) as engine:
+            yield LandingRun(home, engine, Registry(home, engine), quarantine.list_objects(home, engine), progress)
+        marker.unlink()
+
+
+def _land_source(run: LandingRun, source: SourceConfig, kind: SourceKind) -> SourceReport:
+    report = SourceReport(source.name, source.kind, kind.table.name)
+    spool = QuarantineSpool(source.name, kind.kind, run.spool_dir)
+    try:
+        objects = list_objects(source.location, source.options, run.home.path)
+    except StorageError as error:
+        report.is_stale = True
+        report.messages.append(str(error))
+        spool.add(source.location, "object", None, None, str(error))
+        objects = None
+    run.replace_quarantine(source.name, {source.location} - {item.uri for item in objects or ()}, spool)
+    if objects is not None:
+        if not objects:
+            report.messages.append(f"{source.location}: nothing there yet")
+        run.forget_withdrawn(source, kind, run.registry.read_source(source.name), {item.uri for item in objects})
+        (land_bills if kind.refuses_whole_deliveries else land_logs)(run, source, kind, objects, report)
+    ends = [
+        row.data_through_at
+        for rows in run.registry.read_source(source.name).values()
+        for row in rows
+        if row.data_through_at is not None
+    ]
+    report.data_through_at = max(ends, default=None)
+    return report

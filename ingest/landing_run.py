@@ -1,0 +1,164 @@
+"""What the landing of every source shares: the open run, what it tells, and what makes an object worth reading."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from ingest import lake, quarantine
+from ingest.config import SourceConfig
+from ingest.home import Home
+from ingest.quarantine import QuarantineSpool
+from ingest.registry import REFUSED, SUPERSEDED, Registry, RegistryRow
+from ingest.sink import ObjectSink
+from ingest.source import ObjectRefusedError, SourceKind, SourceObject
+from ingest.storage import StorageError, StoredObject, fetch
+
+Progress = Callable[[str, int, int], None]
+"""Called with (source, objects done, objects to read)."""
+
+_READER_ERRORS: Final = (ValueError, ArithmeticError, LookupError, TypeError, RecursionError, pa.ArrowException, duckdb.Error)
+
+
+@dataclass
+class SourceReport:
+    """What landing did for one source. Deliveries are counted by object, rows as they were read in this run."""
+
+    source_name: str
+    kind: str
+    table_name: str
+    deliveries_landed: int = 0
+    deliveries_refused: int = 0
+    deliveries_unchanged: int = 0
+    deliveries_superseded: int = 0
+    rows_read: int = 0
+    rows_landed: int = 0
+    rows_quarantined: int = 0
+    repairs: Counter[str] = field(default_factory=Counter)
+    messages: list[str] = field(default_factory=list)
+    data_through_at: datetime | None = None
+    """UTC, naive as in the lake: the latest end of a row that this source ever landed."""
+
+    is_stale: bool = False
+    """True when the source could not be listed: what it landed before stands."""
+
+
+    def count(self, item: "ReadObject") -> None:
+        """Add one object that was landed or refused."""
+        rows_seen = item.rows_written + item.rows_refused
+        self.rows_read += rows_seen
+        if item.refusal is None:
+            self.deliveries_landed += 1
+            self.rows_landed += item.rows_written
+            self.rows_quarantined += item.rows_refused
+        else:
+            self.deliveries_refused += 1
+            self.rows_quarantined += rows_seen
+
+
+@dataclass
+class ReadObject:
+    """One object after its kind has read it."""
+
+    stored: StoredObject
+    sha256: str
+    rows_written: int
+    rows_refused: int
+    refusal: ObjectRefusedError | None
+
+
+@dataclass
+class LandingRun:
+    """What the landing of every source shares."""
+
+    home: Home
+    engine: duckdb.DuckDBPyConnection
+    registry: Registry
+    quarantined: set[tuple[str, str]]
+    progress: Progress | None
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.home.scratch_dir / "spool"
+
+    def read_object(self, source: SourceConfig, kind: SourceKind, stored: StoredObject, sink: ObjectSink) -> ReadObject:
+        """Let the kind read one object into `sink`; a refusal is in the result, never raised."""
+        sha256 = ""
+        refusal: ObjectRefusedError | None = None
+        try:
+            path = fetch(stored, source.options, self.home.scratch_dir / "objects")
+            sha256 = hash_file(path)
+            kind.read(SourceObject(stored.uri, path, stored.modified_at, source.options), sink)
+            if not stored.is_local:
+                path.unlink(missing_ok=True)
+        except ObjectRefusedError as error:
+            refusal = error
+        except StorageError as error:
+            refusal = ObjectRefusedError(str(error))
+        except _READER_ERRORS as error:
+            refusal = ObjectRefusedError(f"cannot be read as {kind.kind}: {type(error).__name__}: {error}")
+        if refusal is None:
+            sink.keep()
+        else:
+            sink.discard()
+        return ReadObject(stored, sha256, sink.rows_written, sink.rows_refused, refusal)
+
+    def replace_quarantine(self, source_name: str, uris: Collection[str], spool: QuarantineSpool) -> None:
+        """Make `spool` what is named of `uris`."""
+        had = {uri for uri in uris if (source_name, uri) in self.quarantined}
+        if had or spool.entry_count:
+            quarantine.replace_entries(self.home, self.engine, source_name, uris, spool)
+            self.quarantined -= {(source_name, uri) for uri in had}
+            self.quarantined |= {(source_name, uri) for uri in spool.named_uris}
+
+    def forget_withdrawn(
+        self, source: SourceConfig, kind: SourceKind, known: dict[str, list[RegistryRow]], listed: Collection[str]
+    ) -> None:
+        """Refused objects that are no longer at the source: taking one away is a way to mend it."""
+        withdrawn = {
+            uri: rows for uri, rows in known.items() if uri not in listed and any(row.status == REFUSED for row in rows)
+        }
+        rows: list[RegistryRow] = []
+        for had in withdrawn.values():
+            standing = [row for row in had if row.status != REFUSED]
+            rows += standing or [_withdraw(had[0])]
+        self.registry.record(rows)
+        self.replace_quarantine(
+            source.name, withdrawn, QuarantineSpool(source.name, kind.kind, self.spool_dir)
+        )
+
+
+def _withdraw(row: RegistryRow) -> RegistryRow:
+    message = "was refused, and is no longer at the source"
+    return replace(row, status=SUPERSEDED, message=message, rows_read=0, rows_landed=0, rows_quarantined=0)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_options(source: SourceConfig) -> str:
+    """An id of what may change how a source's objects are read."""
+    reading = {key: value for key, value in source.options.items() if key not in ("region", "endpoint_url", "profile")}
+    return lake.hash_text(source.kind, json.dumps(reading, sort_keys=True, default=str))
+
+
+def needs_reading(rows: list[RegistryRow] | None, stored: StoredObject, options_sha256: str) -> bool:
+    """True for an object that is new, changed or refused."""
+    return not rows or any(
+        row.etag != stored.etag or row.options_sha256 != options_sha256 or row.status == REFUSED for row in rows
+    )
+
+
+def utc_text(instant: datetime) -> str:
+    """A sortable text of an aware instant."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,131 @@
+"""Landing of logs and telemetry: each object owns its rows, and many objects go into one commit."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from ingest import lake, slices
+from ingest.config import SourceConfig
+from ingest.landing_run import LandingRun, ReadObject, SourceReport, hash_options, needs_reading, utc_text
+from ingest.quarantine import QuarantineSpool
+from ingest.registry import LANDED, REFUSED, RegistryRow
+from ingest.sink import RowSpool
+from ingest.source import SourceKind
+from ingest.storage import StoredObject
+
+_BATCH_BYTES: Final = 256 << 20
+_BATCH_OBJECTS: Final = 10_000
+
+
+def land_logs(
+    run: LandingRun, source: SourceConfig, kind: SourceKind, objects: Sequence[StoredObject], report: SourceReport
+) -> None:
+    """Land the objects that are new, changed or refused before; a malformed row costs that row alone."""
+    known = run.registry.read_source(source.name)
+    options_id = hash_options(source)
+    pending = [item for item in objects if needs_reading(known.get(item.uri), item, options_id)]
+    report.deliveries_unchanged += len(objects) - len(pending)
+    done = 0
+    for batch in _batch_objects(pending):
+        spool = RowSpool(
+            run.engine,
+            kind.table,
+            kind.partition_date_sql,
+            source.name,
+            run.spool_dir,
+            QuarantineSpool(source.name, kind.kind, run.spool_dir),
+        )
+        read: list[ReadObject] = []
+        for stored in batch:
+            sink = spool.open_object(stored.uri, lake.hash_text(source.name, stored.uri, stored.etag))
+            read.append(run.read_object(source, kind, stored, sink))
+            done += 1
+            if run.progress:
+                run.progress(source.name, done, len(pending))
+        spool.close()
+        _commit_batch(run, source, kind, spool, read, known, report)
+        spool.remove()
+
+
+def _batch_objects(objects: Sequence[StoredObject]) -> Iterator[list[StoredObject]]:
+    batch: list[StoredObject] = []
+    size_bytes = 0
+    for stored in objects:
+        if batch and (size_bytes + stored.size_bytes > _BATCH_BYTES or len(batch) >= _BATCH_OBJECTS):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(stored)
+        size_bytes += stored.size_bytes
+    if batch:
+        yield batch
+
+
+def _commit_batch(
+    run: LandingRun,
+    source: SourceConfig,
+    kind: SourceKind,
+    spool: RowSpool,
+    read: Sequence[ReadObject],
+    known: dict[str, list[RegistryRow]],
+    report: SourceReport,
+) -> None:
+    """Data, then quarantine, then registry: killed anywhere, the next run reads the batch again and ends the same."""
+    kept = [item for item in read if item.refusal is None]
+    slice_id = lake.hash_text(source.name, *(f"{item.stored.uri}\n{item.stored.etag}" for item in kept))
+    uris = [item.stored.uri for item in kept]
+    if kept:
+        slices.swap_objects(
+            run.home,
+            run.engine,
+            kind.table,
+            source.name,
+            slice_id,
+            spool.paths,
+            known_uris=[uri for uri in uris if uri in known],
+            unsure_uris=[uri for uri in uris if uri not in known],
+            registered_slice_ids=run.registry.list_slice_keys(kind.table),
+        )
+    ends, repairs = slices.summarize_spool(run.engine, kind.table, spool.paths)
+    report.repairs.update(repairs)
+    rows: list[RegistryRow] = []
+    for item in read:
+        if item.refusal is not None:
+            spool.quarantine.refuse_object(item.stored.uri, item.refusal)
+            report.messages.append(f"{item.stored.uri}: {item.refusal.reason}")
+        rows += _make_rows(source, kind, slice_id, item, ends.get(item.stored.uri), known.get(item.stored.uri, []))
+        report.count(item)
+    run.replace_quarantine(source.name, [item.stored.uri for item in read], spool.quarantine)
+    run.registry.record(rows)
+
+
+def _make_rows(
+    source: SourceConfig,
+    kind: SourceKind,
+    slice_id: str,
+    item: ReadObject,
+    data_through_at: datetime | None,
+    had: Sequence[RegistryRow],
+) -> list[RegistryRow]:
+    refused = item.refusal is not None
+    rows_seen = item.rows_written + item.rows_refused
+    row = RegistryRow(
+        source_name=source.name,
+        source_kind=kind.kind,
+        table_name=kind.table.name,
+        slice_key=slice_id,
+        version=utc_text(item.stored.modified_at),
+        object_uri=item.stored.uri,
+        etag=item.stored.etag,
+        sha256=item.sha256,
+        options_sha256=hash_options(source),
+        status=REFUSED if refused else LANDED,
+        message=item.refusal.reason if item.refusal else None,
+        rows_read=rows_seen,
+        rows_landed=0 if refused else item.rows_written,
+        rows_quarantined=rows_seen if refused else item.rows_refused,
+        data_through_at=None if refused else data_through_at,
+    )
+    # What the object said before it was spoiled stays in the lake, so its row stays too.
+    standing = [replace(before, message=None) for before in had if before.status == LANDED] if refused else []
+    return [*standing, row if not refused else replace(row, slice_key="")]

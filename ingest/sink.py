@@ -1,0 +1,169 @@
+"""Where a source kind's rows go first: typed Parquet in the scratch folder, so that memory stays bounded."""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingest.contracts import LandingTable
+from ingest.quarantine import QuarantineSpool
+
+_SPOOL_BYTES = 48 << 20
+_ROW_GROUP_ROWS = 100_000
+
+
+class RowSpool:
+    """Rows of several objects of one source, on disk once `close` was called.
+
+    `partition_date_sql` is evaluated over the contract's columns; a row without a partition date is refused.
+    """
+
+    def __init__(
+        self,
+        engine: duckdb.DuckDBPyConnection,
+        table: LandingTable,
+        partition_date_sql: str,
+        source_name: str,
+        folder: Path,
+        quarantine: QuarantineSpool,
+    ) -> None:
+        self.paths: list[Path] = []
+        self.table = table
+        self.source_name = source_name
+        self.folder = folder
+        self.quarantine = quarantine
+        self._engine = engine
+        self._partition_date_sql = partition_date_sql
+        self._shared: list[pa.Table] = []
+        self._shared_bytes = 0
+        self._opened = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def open_object(self, uri: str, delivery_id: str) -> "ObjectSink":
+        """A sink for one object; end it with `keep` or `discard`."""
+        return ObjectSink(self, uri, delivery_id)
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        if self._shared:
+            path = self.make_path()
+            pq.write_table(pa.concat_tables(self._shared), path, compression="lz4", row_group_size=_ROW_GROUP_ROWS)
+            self.paths.append(path)
+            self._shared, self._shared_bytes = [], 0
+
+    def remove(self) -> None:
+        """Delete the files."""
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+
+    def make_path(self) -> Path:
+        self._opened += 1
+        return self.folder / f"spool-{id(self):x}-{self._opened}.parquet"
+
+    def share(self, tables: list[pa.Table]) -> None:
+        """Take the rows of a small object."""
+        self._shared += tables
+        self._shared_bytes += sum(table.nbytes for table in tables)
+        if self._shared_bytes > _SPOOL_BYTES:
+            self.close()
+
+    def add_partition_date(self, rows: pa.Table) -> pa.Table:
+        if self.table.partition is None:
+            return rows
+        self._engine.register("landing_rows", rows)
+        dates = self._engine.execute(
+            f"select cast({self._partition_date_sql} as date) as partition_date from landing_rows"
+        ).to_arrow_table()
+        self._engine.unregister("landing_rows")
+        return rows.append_column(self.table.partition, dates.column(0))
+
+
+class ObjectSink:
+    """A `RowSink` for one object."""
+
+    def __init__(self, spool: RowSpool, uri: str, delivery_id: str) -> None:
+        self.rows_written = 0
+        self.rows_refused = 0
+        self._spool = spool
+        self._uri = uri
+        self._delivery_id = delivery_id
+        self._pending: list[pa.Table] = []
+        self._pending_bytes = 0
+        self._writer: pq.ParquetWriter | None = None
+        self._path: Path | None = None
+
+    def write(self, batch: pa.Table) -> None:
+        rows = self._spool.add_partition_date(self._conform(batch))
+        if self._spool.table.partition is not None and rows.column(rows.num_columns - 1).null_count:
+            rows = self._refuse_undated(rows)
+        if rows.num_rows == 0:
+            return
+        self.rows_written += rows.num_rows
+        self._pending.append(rows)
+        self._pending_bytes += rows.nbytes
+        if self._pending_bytes > _SPOOL_BYTES:
+            self._write_pending()
+
+    def refuse_row(self, position: int | None, field: str | None, reason: str, found: str = "") -> None:
+        self.rows_refused += 1
+        self._spool.quarantine.add(self._uri, "row", position, field, reason, found)
+
+    def keep(self) -> None:
+        """The object was read to its end."""
+        if self._writer is None:
+            self._spool.share(self._pending)
+            return
+        self._write_pending()
+        self._writer.close()
+        assert self._path is not None
+        self._spool.paths.append(self._path)
+
+    def discard(self) -> None:
+        """The object was refused: forget its rows."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+        self._pending = []
+
+    def _write_pending(self) -> None:
+        if not self._pending:
+            return
+        rows = pa.concat_tables(self._pending)
+        if self._writer is None:
+            self._path = self._spool.make_path()
+            self._writer = pq.ParquetWriter(self._path, rows.schema, compression="lz4")
+        self._writer.write_table(rows, row_group_size=_ROW_GROUP_ROWS)
+        self._pending, self._pending_bytes = [], 0
+
+    def _conform(self, batch: pa.Table) -> pa.Table:
+        """Every contract and audit column in order; the ones the kind left out are null."""
+        known = {
+            "_source": pa.repeat(pa.scalar(self._spool.source_name), batch.num_rows),
+            "_object": pa.repeat(pa.scalar(self._uri), batch.num_rows),
+            "_delivery_id": pa.repeat(pa.scalar(self._delivery_id), batch.num_rows),
+        }
+        names = set(batch.column_names)
+        table = self._spool.table
+        unknown = names - set(table.schema.names)
+        if unknown:
+            raise ValueError(f"{table.name} has no columns {sorted(unknown)}: put them into _extra")
+        columns: list[pa.ChunkedArray | pa.Array] = []
+        fields = [field for field in table.schema if field.name != table.partition]
+        for field in fields:
+            if field.name in known:
+                columns.append(known[field.name])
+            elif field.name in names:
+                column = batch.column(field.name)
+                columns.append(column if column.type == field.type else column.cast(field.type))
+            else:
+                columns.append(pa.nulls(batch.num_rows, field.type))
+        return pa.table(columns, schema=pa.schema(fields))
+
+    def _refuse_undated(self, rows: pa.Table) -> pa.Table:
+        partition = self._spool.table.partition
+        has_date = rows.column(rows.num_columns - 1).is_valid()
+        for position in rows.filter(pa.compute.invert(has_date)).column("_position").to_pylist():  # type: ignore[attr-defined]
+            self.refuse_row(position, partition, f"no {partition}: the row's time is missing", "")
+        return rows.filter(has_date)
