@@ -137,7 +137,7 @@ class AwsBill:
             "Tags": tags,
         }
         # Providers multiply doubles: tiers and blends leave prices of many places.
-        contracted = price * (Decimal("0.968584073464102069") if "Bytes" in meter.name else _DISCOUNT)
+        contracted = price * (Decimal("0.968584073464102069") if meter.name == "NatGateway-Bytes" else _DISCOUNT)
         return Line(columns, list_price=price, contracted_price=contracted)
 
     def _write_days(

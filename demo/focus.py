@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from typing import Final
 from demo.plan import Month, instant_text, open_output
 from demo.summary import ProviderTotals, SourceTruth
 
-COLUMNS: Final[Sequence[str]] = (
+COLUMNS: Final = (
     "AvailabilityZone BilledCost BillingAccountId BillingAccountName BillingAccountType BillingCurrency "
     "BillingPeriodEnd BillingPeriodStart CapacityReservationId CapacityReservationStatus ChargeCategory ChargeClass "
     "ChargeDescription ChargeFrequency ChargePeriodEnd ChargePeriodStart CommitmentDiscountCategory "
@@ -28,12 +28,12 @@ COLUMNS: Final[Sequence[str]] = (
 """The 57 columns of FOCUS 1.2."""
 
 _SLOTS: Final = {
-    "ChargePeriodStart": "%(start)s",
-    "ChargePeriodEnd": "%(end)s",
-    "BilledCost": "%(billed)s",
-    "EffectiveCost": "%(effective)s",
-    "ListCost": "%(list)s",
-    "ContractedCost": "%(contracted)s",
+    "ChargePeriodStart": "\x00(start)s",
+    "ChargePeriodEnd": "\x00(end)s",
+    "BilledCost": "\x00(billed)s",
+    "EffectiveCost": "\x00(effective)s",
+    "ListCost": "\x00(list)s",
+    "ContractedCost": "\x00(contracted)s",
 }
 
 
@@ -57,7 +57,7 @@ class Line:
             raise ValueError(f"not FOCUS 1.2 columns: {sorted(unknown)}")
         self.list_price = list_price
         self.contracted_price = list_price if contracted_price is None else contracted_price
-        cells: dict[str, object] = {**columns}
+        cells: dict[str, object] = {**columns, **_SLOTS}
         if list_price is not None:
             cells |= {"ListUnitPrice": _number(list_price), "ContractedUnitPrice": _number(self.contracted_price)}
             cells["PricingQuantity"] = "\x00(quantity)s"
@@ -65,9 +65,7 @@ class Line:
                 cells["ConsumedQuantity"] = "\x00(quantity)s"
         if "CommitmentDiscountId" in columns:
             cells["CommitmentDiscountQuantity"] = "\x00(commitment)s"
-        row: list[str] = [_cell(cells.get(column)).replace("%", "%%").replace("\x00", "%") for column in COLUMNS]
-        for column, slot in _SLOTS.items():
-            row[COLUMNS.index(column)] = slot
+        row = [_cell(cells.get(column)).replace("%", "%%").replace("\x00", "%") for column in COLUMNS]
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(row)
         self.template = text.getvalue()

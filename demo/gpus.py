@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BufferedIOBase
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -59,11 +61,13 @@ class GpuTelemetry:
         """Write one file per metric for a day of the window."""
         day = self.plan.start + timedelta(days=day_number)
         folder = self.plan.home / "telemetry" / "dcgm"
-        paths = {metric: folder / metric / f"{day}.json.gz" for metric in METRICS}
-        rows = dict.fromkeys(METRICS, 0)
+        paths: dict[str, Path] = {metric: folder / metric / f"{day}.json.gz" for metric in METRICS}
+        rows: dict[str, int] = dict.fromkeys(METRICS, 0)
         with ExitStack() as files:
             scraped_at = midnight(day) + timedelta(days=1, minutes=15)
-            outs = {metric: files.enter_context(open_output(path, scraped_at)) for metric, path in paths.items()}
+            outs: dict[str, BufferedIOBase] = {
+                metric: files.enter_context(open_output(path, scraped_at)) for metric, path in paths.items()
+            }
             for out in outs.values():
                 out.write(b'{"status":"success","data":{"resultType":"matrix","result":[')
             for first in range(0, len(self.fleet.gpus), _GPUS_AT_ONCE):
