@@ -21,6 +21,7 @@ STORAGE_OPTIONS: Final = ("region", "endpoint_url", "profile")
 """Options of every kind of source; a kind may read more of its own."""
 
 _SECRET_PATTERN: Final = re.compile(r"secret|password|access_key|token$", re.IGNORECASE)
+_CONTROL_PATTERN: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NAME_PATTERN: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
 
@@ -40,7 +41,7 @@ def _check_name(name: str) -> str:
 
 
 def _check_location(location: str) -> str:
-    if not location.strip():
+    if not location.strip() or _CONTROL_PATTERN.search(location):
         raise ValueError("a path, a glob, a folder, or s3://bucket/prefix")
     scheme, separator, _ = location.partition("://")
     if separator and scheme != "s3":
@@ -154,6 +155,7 @@ def _flatten_policies(model: BaseModel, prefix: str = "") -> dict[str, str]:
 # --- reading YAML and naming what is wrong ---------------------------------------------------------------------------
 
 _Key = tuple[int | str, ...]
+_PLAIN_TYPES: Final = {"string_type": "a text", "tuple_type": "a list", "dict_type": "a mapping of keys to values"}
 _ModelT = TypeVar("_ModelT", bound=BaseModel)
 
 
@@ -219,7 +221,8 @@ class _Document(Generic[_ModelT]):
             return self.describe(key, "nothing", "this key is required")
         if details["type"] == "model_type":
             return self.describe(key, _show(found), f"a mapping with the keys {', '.join(self._list_fields(key))}")
-        allowed = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        allowed = _PLAIN_TYPES.get(details["type"], message)
         if details["type"] == "value_error" and isinstance(found, dict):  # values may be secrets
             return self.describe(key, f"the keys {', '.join(map(str, found))}", allowed)
         return self.describe(key, _show(found), allowed)

@@ -6,13 +6,12 @@ folder markers are never listed. Credentials are boto3's own affair: environment
 """
 
 import fnmatch
-import glob
 import hashlib
 import io
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,15 +79,13 @@ def open_stream(stored: StoredObject, options: Mapping[str, Any]) -> BinaryIO:
 def fetch(stored: StoredObject, options: Mapping[str, Any], scratch_dir: Path) -> Path:
     """A local file with the object's bytes: itself, or a copy in `scratch_dir` that appears whole or not at all.
 
-    The copy keeps the end of the object's name, so that suffixes still tell. A copy of the same version is used again.
+    The copy keeps the end of the object's name, so that suffixes still tell; the caller deletes it.
     """
     if stored.is_local:
         return Path(stored.uri)
     digest = hashlib.sha256(f"{stored.uri}\n{stored.etag}".encode()).hexdigest()[:24]
     name = re.sub(r"[^\w.-]", "_", PurePosixPath(stored.uri).name, flags=re.ASCII)[-100:]
     target = scratch_dir / f"{digest}-{name}"
-    if target.exists():
-        return target
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
     try:
         scratch_dir.mkdir(parents=True, exist_ok=True)
@@ -110,49 +107,89 @@ def fetch(stored: StoredObject, options: Mapping[str, Any], scratch_dir: Path) -
 # --- local files -----------------------------------------------------------------------------------------------------
 
 
-def _list_local(location: str, base_dir: Path) -> Iterator[StoredObject]:
-    path = Path(os.path.normpath(base_dir.absolute() / Path(location).expanduser()))
-    if path.is_file():
-        return iter([_describe_file(path)])
-    if path.is_dir():
-        return _list_matches(f"{glob.escape(str(path))}/**")
-    if _GLOB_CHARACTERS.search(location):
-        pattern = Path(location).expanduser()
-        # Only what the location says is a pattern: the home's own path may have brackets in it.
-        root = "/" if pattern.is_absolute() else glob.escape(str(base_dir.absolute()))
-        return _list_matches(os.path.normpath(f"{root}/{pattern}"))
+def _list_local(location: str, base_dir: Path) -> list[StoredObject]:
+    try:
+        given = Path(location).expanduser()
+        path = Path(os.path.normpath(base_dir.absolute() / given))
+        if path.is_file():
+            return _describe_files([path])
+        if path.is_dir():
+            return _describe_files(_match_paths(path, ["**"]))
+        if _GLOB_CHARACTERS.search(location):
+            # Only what the location says is a pattern: the home's own path may have brackets in it.
+            root = Path("/") if given.is_absolute() else base_dir.absolute()
+            return _describe_files(_match_paths(root, [part for part in given.parts if part != "/"]))
+    except (OSError, RuntimeError) as error:  # the second: ~user without such a user
+        raise SourceLocationError(
+            f"{location}: cannot be looked up: {error}. Correct `location` in sources.yml, or the rights of the folder."
+        ) from error
     raise SourceLocationError(
         f"{location}: no such file or folder (looked at {path}). "
         "Correct `location` in sources.yml, or put the file there; relative paths start at the home."
     )
 
 
-def _list_matches(pattern: str) -> Iterator[StoredObject]:
-    for match in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - pathlib's matches hidden files
-        path = Path(match)
+def _match_paths(folder: Path, parts: list[str], above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Files below `folder` whose path matches the pattern's parts."""
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        if rest:
+            yield from _match_paths(folder, rest)
+        real = folder.resolve()
+        if real in above:  # a link to a folder that it stands in
+            return
+        for child in _list_folder(folder):
+            if child.is_dir():
+                yield from _match_paths(child, parts, (*above, real))
+            elif not rest and child.is_file():
+                yield child
+        return
+    if _GLOB_CHARACTERS.search(part):
+        matches = re.compile(_translate_glob(part)).fullmatch
+        children = [child for child in _list_folder(folder) if matches(child.name)]
+    else:
+        children = [folder / part]
+    for child in children:
+        if rest and child.is_dir():
+            yield from _match_paths(child, rest)
+        elif not rest and child.is_file():
+            yield child
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    """What is in a folder but for hidden names. A folder that cannot be read is an error: its files would be missed."""
+    try:
+        return [child for child in folder.iterdir() if not child.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _describe_os_error(str(folder), error) from error
+
+
+def _describe_files(paths: Iterable[Path]) -> list[StoredObject]:
+    """One object per file: a file with two names, by links, is the same rows twice."""
+    named: dict[tuple[int, int], StoredObject] = {}
+    for path in sorted(set(paths)):
+        uri = os.path.normpath(path)
         try:
-            if path.is_file():
-                yield _describe_file(path)
+            uri.encode()
+            status = path.stat()
+        except UnicodeEncodeError as error:
+            raise StorageError(f"{uri!r}: the file name is not UTF-8. Rename the file.") from error
         except FileNotFoundError:  # removed while we listed: it is not there to be landed
             continue
-
-
-def _describe_file(path: Path) -> StoredObject:
-    try:
-        str(path).encode()
-        status = path.stat()
-    except UnicodeEncodeError as error:
-        raise StorageError(f"{str(path)!r}: the file name is not UTF-8. Rename the file.") from error
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _describe_os_error(str(path), error) from error
-    return StoredObject(
-        uri=str(path),
-        size_bytes=status.st_size,
-        etag=f"{status.st_size}-{status.st_mtime_ns}",
-        modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
-    )
+        except OSError as error:
+            raise _describe_os_error(uri, error) from error
+        stored = StoredObject(
+            uri=uri,
+            size_bytes=status.st_size,
+            etag=f"{status.st_size}-{status.st_mtime_ns}",
+            modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+        )
+        other = named.setdefault((status.st_dev, status.st_ino), stored)
+        if other is not stored and str(path.resolve()) == uri:  # its own name before a link's
+            named[status.st_dev, status.st_ino] = stored
+    return list(named.values())
 
 
 def _describe_os_error(uri: str, error: OSError) -> StorageError:

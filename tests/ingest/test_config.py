@@ -64,7 +64,7 @@ def test_every_problem_is_named_at_once_with_key_line_found_and_allowed(home: Ho
         "sources[1].location (line 4): found nothing; allowed: this key is required",
         "sources[1].locatoin (line 6): found an unknown key; allowed: kind, location, name, options; "
         "did you mean location?",
-        "sources[2].name (line 7): found True",
+        "sources[2].name (line 7): found True; allowed: a text",
         "sources[2].location (line 7): found ''",
     ):
         assert expected in text
@@ -87,7 +87,7 @@ def test_two_sources_of_one_name_are_refused(home: Home):
         ("{endpoint_url: 'https://user:hunter2@store'}", "no user or password"),
         ("{aws_secret_access_key: hunter2}", "keys come from the environment"),
         ("{aws_session_token: hunter2}", "keys come from the environment"),
-        ("[region]", "dictionary"),
+        ("[region]", "a mapping of keys to values"),
     ],
 )
 def test_a_wrong_option_is_named_and_a_secret_is_never_repeated(home: Home, options: str, expected: str):
@@ -103,6 +103,17 @@ def test_a_scheme_that_is_not_read_is_refused(home: Home, location: str):
     assert (
         "no other scheme" in read_problems(home, f"sources:\n- {{name: a, kind: focus, location: '{location}'}}\n")[0]
     )
+
+
+@pytest.mark.parametrize("text", ["sources:\n", "sources: 5\n", "sources: {name: a}\n"])
+def test_sources_that_are_no_list_are_refused(home: Home, text: str):
+    (problem,) = read_problems(home, text)
+    assert problem.endswith("allowed: a list")
+
+
+def test_a_location_with_a_control_character_is_refused(home: Home):
+    (problem,) = read_problems(home, 'sources:\n- {name: a, kind: focus, location: "a\\0b"}\n')
+    assert problem.startswith("sources[0].location (line 2): found 'a\\x00b'")
 
 
 def test_another_reporting_currency_is_refused(home: Home):

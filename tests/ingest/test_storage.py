@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import boto3
@@ -42,6 +43,10 @@ LOCATIONS = (
     "odd [1]/h.csv",
     "odd [1]/*.csv",
     "nothing/*.csv",
+    "**",
+    "**/2026/**",
+    "exports/**/**/*.csv",
+    "exports*/?.csv",
 )
 
 
@@ -130,11 +135,52 @@ def test_an_empty_file_is_an_object(tmp_path: Path):
         assert stream.read() == b""
 
 
-def test_a_dangling_link_is_no_object_and_a_live_one_is(tmp_path: Path):
-    (tmp_path / "a.csv").write_text("1")
-    (tmp_path / "live.csv").symlink_to(tmp_path / "a.csv")
+def test_a_file_with_two_names_is_one_object_and_a_dangling_link_is_none(tmp_path: Path):
+    (tmp_path / "b.csv").write_text("1")
+    (tmp_path / "a-link.csv").symlink_to(tmp_path / "b.csv")
+    (tmp_path / "hard.csv").hardlink_to(tmp_path / "b.csv")
     (tmp_path / "dead.csv").symlink_to(tmp_path / "gone.csv")
-    assert [Path(item.uri).name for item in list_objects("*.csv", {}, tmp_path)] == ["a.csv", "live.csv"]
+    (tmp_path / "loop").symlink_to(tmp_path)
+    for location in ("*.csv", ".", "**", "**/*.csv"):
+        assert len(list_objects(location, {}, tmp_path)) == 1, location
+    (tmp_path / "hard.csv").unlink()
+    assert [Path(item.uri).name for item in list_objects("*.csv", {}, tmp_path)] == ["b.csv"]
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "linked").symlink_to(tmp_path)
+    (stored,) = list_objects("linked/b.csv", {}, tmp_path / "elsewhere")
+    assert stored.uri == str(tmp_path / "elsewhere/linked/b.csv")
+
+
+@pytest.fixture
+def ordinary_user_dir(tmp_path: Path) -> Iterator[Path]:
+    """A folder all may enter, and, where the tests run as root, the rights of nobody: root reads every folder."""
+    if os.geteuid() != 0:
+        yield tmp_path
+        return
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        os.seteuid(65534)
+        yield Path(folder)
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o300, 0o600])
+@pytest.mark.parametrize("location", ["exports", "exports/**", "exports/2026/01/*.gz", "exports/2026/*/*"])
+def test_a_folder_that_cannot_be_read_is_an_error_and_not_an_absence(ordinary_user_dir: Path, location: str, mode: int):
+    write_local(ordinary_user_dir)
+    closed = ordinary_user_dir / "exports/2026/01"
+    closed.chmod(mode)
+    try:
+        with pytest.raises(StorageError, match=r"2026/01.*[Cc]heck|2026/01.*rights of the folder"):
+            list_objects(location, {}, ordinary_user_dir)
+    finally:
+        closed.chmod(0o700)
+
+
+@pytest.mark.parametrize("location", ["~no-such-user-here/a.csv", f"{'x' * 5000}.csv"])
+def test_a_location_that_cannot_be_looked_up_is_an_error(tmp_path: Path, location: str):
+    with pytest.raises(SourceLocationError, match="Correct `location`"):
+        list_objects(location, {}, tmp_path)
 
 
 def test_a_file_deleted_after_listing_is_an_error_with_its_path(tmp_path: Path):
