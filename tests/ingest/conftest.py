@@ -1,12 +1,79 @@
 """Fixtures of the ways in: an empty home, and an S3 server on loopback."""
 
-from collections.abc import Iterator
+import gzip
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 from moto.server import ThreadedMotoServer
 
 from ingest.home import Home, create_home
+from ingest.source import SourceKind, SourceObject
+
+MODIFIED_AT = datetime(2026, 9, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class ReadResult:
+    """A `RowSink` in memory: what one kind made of one object."""
+
+    kind: SourceKind
+    batches: list[pa.Table] = field(default_factory=list)
+    refused: list[tuple[int | None, str | None, str, str]] = field(default_factory=list)
+
+    def write(self, batch: pa.Table) -> None:
+        allowed = {item.name: item.type for item in self.kind.table.schema}
+        assert {item.name: item.type for item in batch.schema}.items() <= allowed.items()
+        self.batches.append(batch)
+
+    def refuse_row(self, position: int | None, field: str | None, reason: str, found: str = "") -> None:
+        self.refused.append((position, field, reason, found))
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Landed rows with every contract column, absent ones null."""
+        names = [item.name for item in self.kind.table.schema]
+        rows = [row for batch in self.batches for row in batch.to_pylist()]
+        return [{name: row.get(name) for name in names} for row in rows]
+
+    @property
+    def row_count(self) -> int:
+        return sum(batch.num_rows for batch in self.batches)
+
+
+ReadObject = Callable[..., ReadResult]
+"""read_object(kind, path or content, **options): gzip is the caller's to write; text and bytes become a file."""
+
+
+@pytest.fixture
+def read_object(tmp_path: Path) -> ReadObject:
+    def read(kind: SourceKind, content: Path | str | bytes, **options: Any) -> ReadResult:
+        path = content if isinstance(content, Path) else tmp_path / "object"
+        if not isinstance(content, Path):
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        result = ReadResult(kind)
+        kind.read(SourceObject(uri=str(path), path=path, modified_at=MODIFIED_AT, options=options), result)
+        return result
+
+    return read
+
+
+@pytest.fixture(params=["plain", "gzip", "gzip in two members"])
+def pack(request: pytest.FixtureRequest) -> Callable[[str], bytes]:
+    """Bytes of a text as files come: plain, gzip, or gzip of two appended parts."""
+
+    def make(text: str) -> bytes:
+        content = text.encode()
+        if request.param == "plain":
+            return content
+        middle = len(content) // 2 if request.param == "gzip in two members" else 0
+        return gzip.compress(content[:middle]) + gzip.compress(content[middle:])
+
+    return make
 
 
 @pytest.fixture
