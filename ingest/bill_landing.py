@@ -227,7 +227,9 @@ class _FolderLanding:
             self._source.name, key, *sorted(f"{part.item.stored.uri}\n{part.item.stored.etag}" for part in parts)
         )
         claims = f"claim_{lake.hash_text(key)}"
-        claim = pa.table({name: pa.array([value], pa.string()) for name, value in zip(self._kind.claim_columns, values, strict=True)})
+        claim = pa.table(
+            {name: pa.array([value], pa.string()) for name, value in zip(self._kind.claim_columns, values, strict=True)}
+        )
         self._run.engine.register(claims, claim)
         paths = [path for part in parts for path in part.spool.paths]
         partition = self._kind.table.partition
@@ -250,9 +252,7 @@ class _FolderLanding:
             slices.swap_slices(run.home, run.engine, kind.table, rows)
         for key in folder.touched:
             run.engine.unregister(f"claim_{lake.hash_text(key)}")
-        run.replace_quarantine(
-            self._source.name, [part.item.stored.uri for part in folder.parts], self._quarantine
-        )
+        run.replace_quarantine(self._source.name, [part.item.stored.uri for part in folder.parts], self._quarantine)
         recorded = [row for part in folder.parts for row in self._make_rows(folder, part)]
         run.registry.record([*recorded, *self._supersede(folder)])
 

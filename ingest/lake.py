@@ -132,8 +132,10 @@ def select_files_sql(
         typed = [f"null::{kind} as {name}" for name, kind in columns] + [f"null::varchar as {name}" for name in extra]
         return f"select {', '.join(typed)} where false"
     paths = ", ".join(quote_text(str(file.absolute)) for file in files)
-    hive = f"hive_partitioning = true, hive_types = {{{table.partition}: date}}" if table.partition else (
-        "hive_partitioning = false"
+    hive = (
+        f"hive_partitioning = true, hive_types = {{{table.partition}: date}}"
+        if table.partition
+        else ("hive_partitioning = false")
     )
     scan = f"read_parquet([{paths}], union_by_name = true, {hive}{', filename = true' if extra else ''})"
     present = {row[0] for row in engine.execute(f"describe select * from {scan}").fetchall()}

@@ -24,7 +24,15 @@ from ingest.storage import StorageError, StoredObject, fetch
 Progress = Callable[[str, int, int], None]
 """Called with (source, objects done, objects to read)."""
 
-_READER_ERRORS: Final = (ValueError, ArithmeticError, LookupError, TypeError, RecursionError, pa.ArrowException, duckdb.Error)
+_READER_ERRORS: Final = (
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    RecursionError,
+    pa.ArrowException,
+    duckdb.Error,
+)
 
 
 @dataclass
@@ -48,7 +56,6 @@ class SourceReport:
 
     is_stale: bool = False
     """True when the source could not be listed: what it landed before stands."""
-
 
     def count(self, item: "ReadObject") -> None:
         """Add one object that was landed or refused."""
@@ -130,9 +137,7 @@ class LandingRun:
             standing = [row for row in had if row.status != REFUSED]
             rows += standing or [_withdraw(had[0])]
         self.registry.record(rows)
-        self.replace_quarantine(
-            source.name, withdrawn, QuarantineSpool(source.name, kind.kind, self.spool_dir)
-        )
+        self.replace_quarantine(source.name, withdrawn, QuarantineSpool(source.name, kind.kind, self.spool_dir))
 
 
 def _withdraw(row: RegistryRow) -> RegistryRow:

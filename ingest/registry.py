@@ -50,8 +50,7 @@ _COLUMNS = [field.name for field in fields(RegistryRow)]
 def latest_sql(source_sql: str) -> str:
     """The rows that hold, out of all that were ever appended."""
     return (
-        f"select * from ({source_sql}) "
-        "qualify landed_at = max(landed_at) over (partition by source_name, object_uri)"
+        f"select * from ({source_sql}) qualify landed_at = max(landed_at) over (partition by source_name, object_uri)"
     )
 
 

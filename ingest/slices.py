@@ -56,7 +56,9 @@ def summarize_spool(
 ) -> tuple[dict[str, datetime], Counter[str]]:
     """(the latest instant by object, rows by repair code)."""
     sql = scan_spool_sql(table, paths)
-    ends = dict(engine.execute(f"select _object, max({DATA_THROUGH_SQL[table.name]}) from ({sql}) group by 1").fetchall())
+    ends = dict(
+        engine.execute(f"select _object, max({DATA_THROUGH_SQL[table.name]}) from ({sql}) group by 1").fetchall()
+    )
     codes = engine.execute(
         f"""select code, count(*) from (
             select unnest(string_split(_repairs, ',')) as code from ({sql}) where _repairs is not null
@@ -198,4 +200,6 @@ def _rewrite_file(
         f"(select 1 from stale_groups as s where s._object = f._object and s.filename = "
         f"{lake.quote_text(str(file.absolute))})"
     )
-    return write_slice(home, engine, table, SliceRows(file.slice_id, file.partition_date, sql), list_owned_columns(table))
+    return write_slice(
+        home, engine, table, SliceRows(file.slice_id, file.partition_date, sql), list_owned_columns(table)
+    )

@@ -169,10 +169,11 @@ def _read_rejects(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, str,
     ).fetchall()
     for line, error_type, _, text in found:
         if error_type == "INVALID ENCODING":
-            raise ObjectRefusedError(
-                "not UTF-8: save the export as UTF-8", position=line, found=(text or "")[:500]
-            )
-    return [(line, "", f"{message.rstrip('.')}: the line does not fit the header", text or "") for line, _, message, text in found]
+            raise ObjectRefusedError("not UTF-8: save the export as UTF-8", position=line, found=(text or "")[:500])
+    return [
+        (line, "", f"{message.rstrip('.')}: the line does not fit the header", text or "")
+        for line, _, message, text in found
+    ]
 
 
 def _read_header(source_object: SourceObject) -> tuple[int, list[str]]:
@@ -281,7 +282,11 @@ def _check_types(
 def _text_of(column: str, found: str, *, is_extra: bool) -> str:
     if is_extra and not found.startswith("VARCHAR"):
         return column
-    return f"to_json({column})::varchar" if found.startswith(("MAP", "STRUCT")) or found.endswith("]") else f"{column}::varchar"
+    return (
+        f"to_json({column})::varchar"
+        if found.startswith(("MAP", "STRUCT")) or found.endswith("]")
+        else f"{column}::varchar"
+    )
 
 
 def _read_defaults(options: Mapping[str, Any]) -> dict[str, str]:

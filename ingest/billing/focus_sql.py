@@ -140,7 +140,9 @@ def _typed_sql(name: str, date_format: str | None) -> tuple[str, str]:
 
 def _complete_time(column: str) -> str:
     """2026-05-01T10:00Z has no seconds, which the engine insists on."""
-    return f"regexp_replace(trim({column}), '^(\\d{{4}}-\\d{{2}}-\\d{{2}}[T ]\\d{{2}}:\\d{{2}})(Z|[+-]|$)', '\\1:00\\2')"
+    return (
+        f"regexp_replace(trim({column}), '^(\\d{{4}}-\\d{{2}}-\\d{{2}}[T ]\\d{{2}}:\\d{{2}})(Z|[+-]|$)', '\\1:00\\2')"
+    )
 
 
 def _list_rules(date_format: str | None) -> list[tuple[str, str, str]]:
@@ -189,9 +191,7 @@ def _repair_codes(spelled: Mapping[str, str], defaults: Mapping[str, str], date_
     if date_format is not None:
         codes.append(_code(_SLASH_CODES[date_format], [f"contains({text}, '/')" for text in instants]))
     pairs = (("provider_name", "service_provider_name"), ("publisher_name", "host_provider_name"))
-    codes += [
-        _code(f"derived_{name}", [f"t.{name} is null and t.{other} is not null"]) for name, other in pairs
-    ]
+    codes += [_code(f"derived_{name}", [f"t.{name} is null and t.{other} is not null"]) for name, other in pairs]
     replaced_by = dict(pairs)
     for name in EXPECTED:
         if name not in spelled and name not in defaults and replaced_by.get(name) not in spelled:

@@ -1,0 +1,256 @@
+"""The schema `raw` of the warehouse: views over the lake's current files, and what a build has to redo.
+
+A build pins the file lists when it starts and records them when it succeeded; the difference between the two is what
+is touched. The warehouse is disposable: without it, nothing was built and everything is touched.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from ingest import lake
+from ingest.contracts import (
+    DATED_FACTS,
+    DCGM_SAMPLES,
+    DELIVERIES,
+    FOCUS_CHARGES,
+    LITELLM_REQUESTS,
+    LLM_PRICES,
+    OPENCOST_ALLOCATIONS,
+    QUARANTINE,
+    LandingTable,
+    landing_tables,
+)
+from ingest.home import Home, hold_lock
+from ingest.lake import LakeFile
+from ingest.registry import latest_sql
+
+_ANY_DAY_TABLES: Final = (LLM_PRICES.name, *(table.name for table in DATED_FACTS.values()))
+"""Tables whose every change touches everything: they speak for any day."""
+
+_UNBUILT_TABLES: Final = (DELIVERIES.name, QUARANTINE.name)
+
+_DAY_RANGE_SQL: Final = {
+    OPENCOST_ALLOCATIONS.name: (
+        "min(window_start_at)::date",
+        "greatest(max(window_start_at), max(window_end_at) - interval 1 microsecond)::date",
+    ),
+    FOCUS_CHARGES.name: (
+        "min(charge_period_start)::date",
+        "(max(charge_period_end) - interval 1 microsecond)::date",
+    ),
+}
+"""First and last usage day of a file whose rows speak for other days than their partition's."""
+
+_FILES_SCHEMA: Final = pa.schema(
+    [
+        ("table_name", pa.string()),
+        ("path", pa.string()),
+        ("partition_date", pa.date32()),
+        ("first_date", pa.date32()),
+        ("last_date", pa.date32()),
+    ]
+)
+_FILES_COLUMNS: Final = "table_name varchar, path varchar, partition_date date, first_date date, last_date date"
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be opened, or is not the one that the plan was made for."""
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """What one build must redo, in number; `raw.touched_days` and `raw.touched_periods` have the keys.
+
+    `is_empty`: nothing was touched since the last build that succeeded.
+    """
+
+    build_id: str
+    touched_days: int
+    touched_periods: int
+    is_full_refresh: bool
+    is_empty: bool
+
+
+def pin(home: Home, *, full_refresh: bool = False, code_fingerprint: str) -> BuildPlan:
+    """Point the raw views at the files of now, and list the days and billing periods to redo.
+
+    `code_fingerprint` is of the models: another one touches everything. Under the lock. The warehouse is closed again
+    on return, so that dbt can open it. Raises `WarehouseError` when another process has it open.
+    """
+    with hold_lock(home), _open_warehouse(home) as warehouse:
+        files = {table.name: lake.list_files(home, table) for table in landing_tables().values()}
+        warehouse.execute("begin transaction")
+        _create_state(warehouse)
+        for name, table in landing_tables().items():
+            sql = lake.select_files_sql(warehouse, table, files[name])
+            warehouse.execute(f"create or replace view raw.{name} as {_finish_view(table, sql)}")
+        _pin_files(warehouse, files)
+        is_full = full_refresh or _must_redo_all(warehouse, code_fingerprint)
+        _fill_touched(warehouse, is_full=is_full)
+        pinned_at = datetime.now(UTC).replace(tzinfo=None)
+        build_id = lake.hash_text(pinned_at.isoformat(), code_fingerprint, str(home.path))
+        warehouse.execute("delete from raw.build_info")
+        warehouse.execute(
+            "insert into raw.build_info values (?, ?, ?, ?)", [build_id, pinned_at, is_full, code_fingerprint]
+        )
+        days = _count(warehouse, "raw.touched_days")
+        periods = _count(warehouse, "raw.touched_periods")
+        warehouse.execute("commit")
+        return BuildPlan(build_id, days, periods, is_full, is_empty=not (is_full or days or periods))
+
+
+def record_success(home: Home, plan: BuildPlan) -> None:
+    """Remember what `plan` was built from, so that the next build redoes only what differs.
+
+    Raises `WarehouseError` when the warehouse was pinned again since.
+    """
+    with hold_lock(home), _open_warehouse(home) as warehouse:
+        _create_state(warehouse)
+        found = warehouse.execute("select build_id from raw.build_info").fetchone()
+        if found is None or found[0] != plan.build_id:
+            raise WarehouseError(
+                f"{home.warehouse_path}: expected build {plan.build_id}, found {found[0] if found else 'none'}. "
+                "It was pinned again since; build again."
+            )
+        warehouse.execute("begin transaction")
+        warehouse.execute("delete from build_state.built_files")
+        warehouse.execute("insert into build_state.built_files from build_state.pinned_files")
+        warehouse.execute("delete from build_state.built_info")
+        warehouse.execute("insert into build_state.built_info select build_id, code_fingerprint from raw.build_info")
+        warehouse.execute("commit")
+
+
+@contextmanager
+def _open_warehouse(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    try:
+        connection = duckdb.connect(str(home.warehouse_path))
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"{home.warehouse_path} cannot be opened: {str(error).splitlines()[0]}. Close what has it open (readers "
+            "use published/marts.duckdb); if it is damaged, delete it: the next build makes it anew from the lake."
+        ) from error
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _create_state(warehouse: duckdb.DuckDBPyConnection) -> None:
+    warehouse.execute(
+        f"""create schema if not exists raw;
+        create schema if not exists build_state;
+        create table if not exists build_state.built_files ({_FILES_COLUMNS});
+        create table if not exists build_state.pinned_files ({_FILES_COLUMNS});
+        create table if not exists build_state.built_info (build_id varchar, code_fingerprint varchar);
+        create table if not exists raw.touched_days (usage_date date);
+        create table if not exists raw.touched_periods (billing_period_start_date date);
+        create table if not exists raw.build_info (
+            build_id varchar, pinned_at timestamp, is_full_refresh boolean, code_fingerprint varchar
+        )"""
+    )
+
+
+def _finish_view(table: LandingTable, sql: str) -> str:
+    return latest_sql(sql) if table.name == DELIVERIES.name else sql
+
+
+def _pin_files(warehouse: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[LakeFile]]) -> None:
+    """Write every table's current files with the usage days that they speak for."""
+    known = {
+        (table_name, path): (first_date, last_date)
+        for table_name, path, first_date, last_date in warehouse.execute(
+            "select table_name, path, first_date, last_date from build_state.built_files"
+        ).fetchall()
+    }
+    rows: list[tuple[str, str, date | None, date | None, date | None]] = []
+    for name, current in files.items():
+        if name in _UNBUILT_TABLES:
+            continue
+        fresh = [file for file in current if (name, file.path) not in known]
+        ranges = _read_day_ranges(warehouse, landing_tables()[name], fresh)
+        for file in current:
+            first_date, last_date = known.get((name, file.path)) or ranges[file.path]
+            rows.append((name, file.path, file.partition_date, first_date, last_date))
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(_FILES_SCHEMA)
+    pinned = pa.table(
+        [pa.array(values, field.type) for values, field in zip(columns, _FILES_SCHEMA, strict=True)],
+        schema=_FILES_SCHEMA,
+    )
+    warehouse.execute("delete from build_state.pinned_files")
+    warehouse.register("pinned_now", pinned)
+    warehouse.execute("insert into build_state.pinned_files from pinned_now")
+    warehouse.unregister("pinned_now")
+
+
+def _read_day_ranges(
+    warehouse: duckdb.DuckDBPyConnection, table: LandingTable, files: Sequence[LakeFile]
+) -> dict[str, tuple[date | None, date | None]]:
+    if table.name not in _DAY_RANGE_SQL:
+        return {file.path: (file.partition_date, file.partition_date) for file in files}
+    if not files:
+        return {}
+    first, last = _DAY_RANGE_SQL[table.name]
+    sql = lake.select_files_sql(warehouse, table, files, "filename")
+    found = warehouse.execute(f"select filename, {first}, {last} from ({sql}) group by filename").fetchall()
+    by_location = {str(file.absolute): file.path for file in files}
+    return {by_location[filename]: (first_date, last_date) for filename, first_date, last_date in found}
+
+
+_CHANGED_FILES_SQL: Final = """
+(
+    select p.* from build_state.pinned_files as p anti join build_state.built_files as b using (table_name, path)
+    union all
+    select b.* from build_state.built_files as b anti join build_state.pinned_files as p using (table_name, path)
+)"""
+_ALL_FILES_SQL: Final = "(from build_state.pinned_files union all from build_state.built_files)"
+
+
+def _must_redo_all(warehouse: duckdb.DuckDBPyConnection, code_fingerprint: str) -> bool:
+    built = warehouse.execute("select code_fingerprint from build_state.built_info").fetchone()
+    if built is None or built[0] != code_fingerprint:
+        return True
+    changed = warehouse.execute(f"select distinct table_name from {_CHANGED_FILES_SQL}").fetchall()
+    return any(table_name in _ANY_DAY_TABLES for (table_name,) in changed)
+
+
+def _fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None:
+    """Days first, then the periods that allocate over them, then all days of those periods: marts by day read both."""
+    touched = _ALL_FILES_SQL if is_full else _CHANGED_FILES_SQL
+    # A GPU's energy between two samples may cross midnight, so a day of samples speaks for the next one too.
+    warehouse.execute(
+        f"""create or replace temp table touched_by_rows as
+        select distinct unnest(generate_series(
+            first_date, last_date + (table_name = '{DCGM_SAMPLES.name}')::integer, interval 1 day
+        ))::date as usage_date
+        from {touched} where partition_date is not null and table_name <> '{FOCUS_CHARGES.name}';
+        delete from raw.touched_periods;
+        insert into raw.touched_periods
+        select distinct partition_date from {touched} where table_name = '{FOCUS_CHARGES.name}'
+        union
+        select distinct f.partition_date
+        from build_state.pinned_files as f
+        inner join touched_by_rows as d on d.usage_date between f.first_date and f.last_date
+        where f.table_name = '{FOCUS_CHARGES.name}'
+        order by 1;
+        delete from raw.touched_days;
+        insert into raw.touched_days
+        from touched_by_rows
+        union
+        select unnest(generate_series(f.first_date, f.last_date, interval 1 day))::date
+        from {_ALL_FILES_SQL} as f
+        inner join raw.touched_periods as p on p.billing_period_start_date = f.partition_date
+        where f.table_name = '{FOCUS_CHARGES.name}'
+        order by 1;
+        drop table touched_by_rows"""
+    )
+
+
+def _count(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> int:
+    found = warehouse.execute(f"select count(*) from {table_name}").fetchone()
+    return found[0] if found else 0
