@@ -24,8 +24,11 @@ from ingest.config import ConfigError, load_policies
 from ingest.contracts import COUNT, DATE, DATED_FACTS, RATE, LandingTable
 from ingest.home import Home
 
-NAMED_OWNERS: Final = ("unallocated", "shared", "untagged", "unknown")
-"""Where a dollar without an owner stands: no team may take these names."""
+SHARED: Final = "shared"
+"""The named owner that a rule may give: it says that something serves everyone."""
+
+UNOWNED: Final = ("unallocated", "untagged", "unknown")
+"""The named owners of dollars that no rule speaks for: no rule may give these."""
 
 TRIMMED: Final = "trimmed_spaces"
 """Repair code of a row with spaces around a value."""
@@ -261,8 +264,8 @@ class _FactReader:
                 self._refuse(line, "match_key", "the key of the tag is required where match_on is tag")
             if row["match_on"] != "tag" and row.get("match_key") is not None:
                 self._refuse(line, "match_key", f"allowed: blank where match_on is {row['match_on']}", row["match_key"])
-            if row["team_id"].lower() in NAMED_OWNERS:
-                reason = f"allowed: any team but {', '.join(NAMED_OWNERS)}, which stand for dollars without an owner"
+            if row["team_id"] != SHARED and row["team_id"].lower() in (SHARED, *UNOWNED):
+                reason = f"allowed: a team, or {SHARED}; {', '.join(UNOWNED)} are where no rule speaks"
                 self._refuse(line, "team_id", reason, row["team_id"])
         if "currency_code" in row and row["currency_code"] == row["to_currency_code"]:
             self._refuse(line, "to_currency_code", "allowed: another currency than currency_code", row["currency_code"])

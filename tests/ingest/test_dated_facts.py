@@ -111,7 +111,8 @@ def test_marks_line_ends_comments_blank_lines_and_column_order_do_not_matter(hom
         ("owners", OWNERS, "r,account,,x,t,,,,1.5,,", "2: priority: found '1.5'; allowed: a whole number"),
         ("owners", OWNERS, "r,account,,x,t,,,,,,", "2: priority: a value is required"),
         ("owners", OWNERS, "r,account,,x,,,,,1,,", "2: team_id: a value is required"),
-        ("owners", OWNERS, "r,account,,x,Unallocated,,,,1,,", "2: team_id: found 'Unallocated'; allowed: any team but"),
+        ("owners", OWNERS, "r,account,,x,Unallocated,,,,1,,", "2: team_id: found 'Unallocated'; allowed: a team, or"),
+        ("owners", OWNERS, "r,account,,x,Shared,,,,1,,", "2: team_id: found 'Shared'; allowed: a team, or shared;"),
         ("owners", OWNERS, "r,account,,x,t,,,,1,2026-02-30,", "2: valid_from: found '2026-02-30'; allowed: a day of"),
         ("owners", OWNERS, "r,account,,x,t,,,,1,20260101,", "2: valid_from: found '20260101'; allowed: a day of"),
         ("owners", OWNERS, "r,account,,x,t,,,,1,01/02/2026,", "YYYY-MM-DD"),
@@ -208,6 +209,11 @@ def test_one_key_holds_once_a_day_and_may_follow_itself(home: Home, name: str, h
 
 def test_different_owner_rules_may_speak_for_the_same_thing(home: Home):
     fact = read(home, "owners", OWNERS, "r1,account,,x,t,,,,1,,", "r2,account,,x,u,,,,2,,")
+    assert fact.problems == ()
+
+
+def test_a_rule_may_say_that_something_serves_everyone(home: Home):
+    fact = read(home, "owners", OWNERS, "r1,namespace,,kube-system,shared,Shared,,,1,,")
     assert fact.problems == ()
 
 
