@@ -15,7 +15,9 @@ select
     max(gpu_model_name) as gpu_model_name,
     max(case when metric_name = 'DCGM_FI_PROF_SM_ACTIVE' then metric_value end) as sm_active_share,
     max(case when metric_name = 'DCGM_FI_PROF_GR_ENGINE_ACTIVE' then metric_value end) as gr_engine_active_share,
-    max(case when metric_name = 'DCGM_FI_DEV_GPU_UTIL' then metric_value end) / 100 as gpu_util_share,
+    -- Not measured for MIG instances, where some exporters write 0.
+    max(case when metric_name = 'DCGM_FI_DEV_GPU_UTIL' and mig_instance_id is null then metric_value end) / 100
+        as gpu_util_share,
     max(case when metric_name = 'DCGM_FI_DEV_POWER_USAGE' then metric_value end) as power_watts,
     max(case when metric_name = 'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION' then metric_value end) as energy_millijoules,
     max(case

@@ -24,7 +24,7 @@ book as (
     from models
     inner join {{ ref('stg_llm_prices__prices') }} as prices
         on
-            models.gateway_provider = prices.gateway_provider
+            models.gateway_provider is not distinct from prices.gateway_provider
             and prices.gateway_model in (models.gateway_model, models.model_id)
             and {{ is_valid_on('prices', 'models.usage_date') }}
     qualify row_number() over (
@@ -53,7 +53,7 @@ own as (
     from models
     inner join {{ ref('stg_config__price_overrides') }} as overrides
         on
-            models.gateway_provider = overrides.provider
+            models.gateway_provider is not distinct from overrides.provider
             and overrides.model in (models.gateway_model, models.model_id)
             and {{ is_valid_on('overrides', 'models.usage_date') }}
     qualify row_number() over (
@@ -90,7 +90,7 @@ candidates as (
     inner join book
         on
             tiers.usage_date = book.usage_date
-            and tiers.gateway_provider = book.gateway_provider
+            and tiers.gateway_provider is not distinct from book.gateway_provider
             and tiers.gateway_model = book.gateway_model
             and tiers.tier_start_tokens >= book.tier_start_tokens
     union all
@@ -105,7 +105,7 @@ candidates as (
     inner join own
         on
             tiers.usage_date = own.usage_date
-            and tiers.gateway_provider = own.gateway_provider
+            and tiers.gateway_provider is not distinct from own.gateway_provider
             and tiers.gateway_model = own.gateway_model
 ),
 

@@ -74,7 +74,7 @@ rated as (
     left join {{ ref('int_tokens__rates') }} as rates
         on
             calls.usage_date = rates.usage_date
-            and calls.gateway_provider = rates.gateway_provider
+            and calls.gateway_provider is not distinct from rates.gateway_provider
             and calls.gateway_model = rates.gateway_model
             and (calls.input_tokens > rates.tier_start_tokens or rates.tier_start_tokens = 0)
             and (rates.next_tier_start_tokens is null or calls.input_tokens <= rates.next_tier_start_tokens)

@@ -3,18 +3,27 @@ with source as (
     select * from {{ source('litellm', 'litellm_requests') }}
 ),
 
+-- Of prompt, completion and total, two give the third.
+totalled as (
+    select
+        *,
+        coalesce(prompt_tokens, total_tokens - completion_tokens) as input_tokens,
+        coalesce(completion_tokens, total_tokens - prompt_tokens) as output_tokens
+    from source
+),
+
 -- LiteLLM's prompt total holds cache reads and writes, audio and images, its completion total holds reasoning. A total
 -- that is there with a detail that is not means that the detail is none; no total means that nothing is known.
 counted as (
     select
         *,
-        coalesce(usage_status = 'missing', true) or prompt_tokens is null or completion_tokens is null as is_unmetered,
-        prompt_tokens - coalesce(cache_read_tokens, 0) - coalesce(cache_write_5m_tokens, 0)
+        coalesce(usage_status = 'missing', true) or input_tokens is null or output_tokens is null as is_unmetered,
+        input_tokens - coalesce(cache_read_tokens, 0) - coalesce(cache_write_5m_tokens, 0)
         - coalesce(cache_write_1h_tokens, 0) - coalesce(cache_write_other_tokens, 0)
-        - coalesce(audio_input_tokens, 0) - coalesce(image_input_tokens, 0) as rest_of_prompt_tokens,
-        completion_tokens - coalesce(reasoning_tokens, 0) - coalesce(audio_output_tokens, 0)
-        - coalesce(image_output_tokens, 0) as rest_of_completion_tokens
-    from source
+        - coalesce(audio_input_tokens, 0) - coalesce(image_input_tokens, 0) as rest_of_input_tokens,
+        output_tokens - coalesce(reasoning_tokens, 0) - coalesce(audio_output_tokens, 0)
+        - coalesce(image_output_tokens, 0) as rest_of_output_tokens
+    from totalled
 ),
 
 renamed as (
@@ -47,20 +56,20 @@ renamed as (
         is_unmetered,
 
         -- quantities: disjoint token classes, null where the usage is missing
-        case when not is_unmetered then greatest(rest_of_prompt_tokens, 0) end as uncached_input_tokens,
+        case when not is_unmetered then greatest(rest_of_input_tokens, 0) end as uncached_input_tokens,
         case when not is_unmetered then coalesce(cache_read_tokens, 0) end as cache_read_tokens,
         case when not is_unmetered then coalesce(cache_write_5m_tokens, 0) end as cache_write_5m_tokens,
         case when not is_unmetered then coalesce(cache_write_1h_tokens, 0) end as cache_write_1h_tokens,
         case when not is_unmetered then coalesce(cache_write_other_tokens, 0) end as cache_write_other_tokens,
-        case when not is_unmetered then greatest(rest_of_completion_tokens, 0) end as output_visible_tokens,
+        case when not is_unmetered then greatest(rest_of_output_tokens, 0) end as output_visible_tokens,
         case when not is_unmetered then coalesce(reasoning_tokens, 0) end as output_reasoning_tokens,
         case when not is_unmetered then coalesce(audio_input_tokens, 0) end as audio_input_tokens,
         case when not is_unmetered then coalesce(audio_output_tokens, 0) end as audio_output_tokens,
         case when not is_unmetered then coalesce(image_input_tokens, 0) end as image_input_tokens,
         case when not is_unmetered then coalesce(image_output_tokens, 0) end as image_output_tokens,
-        prompt_tokens as reported_input_tokens,
-        completion_tokens as reported_output_tokens,
-        case when not is_unmetered then rest_of_prompt_tokens < 0 or rest_of_completion_tokens < 0 else false end
+        input_tokens as reported_input_tokens,
+        output_tokens as reported_output_tokens,
+        case when not is_unmetered then rest_of_input_tokens < 0 or rest_of_output_tokens < 0 else false end
             as has_overlapping_classes,
         web_search_requests as web_search_request_count,
 
