@@ -1,9 +1,7 @@
 """The synthetic company as a whole: the same bytes, the planted totals, any scale."""
 
-import csv
 import gzip
 import hashlib
-import io
 import json
 import re
 import time
@@ -17,7 +15,8 @@ import pytest
 import yaml
 
 from demo.company import CompanySummary, write_company
-from demo.summary import SourceTruth, land_amount
+from demo.summary import land_amount
+from tests.demo.reading import read_bill, read_lines
 
 
 def fingerprint(home: Path) -> dict[str, tuple[str, int]]:
@@ -29,27 +28,6 @@ def fingerprint(home: Path) -> dict[str, tuple[str, int]]:
         )
         for path in files
     }
-
-
-def read_bill(source: SourceTruth) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = []
-    for path in source.files:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-        rows += [{**row, "folder": path.parent.name} for row in csv.DictReader(io.StringIO(text))]
-    return rows
-
-
-def read_lines(source: SourceTruth) -> tuple[list[dict[str, Any]], int]:
-    """Records that are JSON, and how many lines are not."""
-    records, broken = [], 0
-    for path in source.files:
-        for line in gzip.decompress(path.read_bytes()).splitlines():
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                broken += 1
-    return records, broken
 
 
 def test_the_same_seed_writes_the_same_bytes_and_times(company: CompanySummary, tmp_path: Path) -> None:
