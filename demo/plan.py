@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, cast
 
@@ -113,6 +114,7 @@ def next_month(day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
+@lru_cache(maxsize=4096)
 def instant_text(at: datetime) -> str:
     """RFC 3339 with Z, whole seconds."""
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -56,10 +56,10 @@ def test_a_window_may_cross_the_end_of_a_month(tmp_path: Path) -> None:
 
 
 def test_scale_multiplies_requests_and_gpus(tmp_path: Path) -> None:
-    small = write_company(tmp_path / "small", scale=0.5, days=2, sample_seconds=3600)
-    large = write_company(tmp_path / "large", scale=2, days=2, sample_seconds=3600)
+    small = write_company(tmp_path / "small", scale=0.2, days=2, sample_seconds=3600)
+    large = write_company(tmp_path / "large", scale=0.8, days=2, sample_seconds=3600)
     assert large.request_count == pytest.approx(4 * small.request_count, rel=0.01)
-    assert large.gpu_count > 2 * small.gpu_count
+    assert large.gpu_count > 1.5 * small.gpu_count
 
 
 @pytest.mark.parametrize(("argument", "value"), [("scale", 0.001), ("scale", 101), ("days", 1), ("sample_seconds", 7)])
