@@ -1,7 +1,7 @@
 -- One row per team that an owner rule names: its name and cost centre by the rule that started last.
 select
     team_id,
-    team_name,
+    coalesce(team_name, team_id) as team_name,
     cost_center_id,
     min(valid_from_date) over (partition by team_id) as valid_from_date,
     max(valid_to_date) over (partition by team_id) as valid_to_date

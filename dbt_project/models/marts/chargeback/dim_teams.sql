@@ -17,6 +17,8 @@ select
     valid_from_date,
     valid_to_date
 from {{ ref('int_charges__teams') }}
+-- A rule may give to `shared`; it is a named owner all the same.
+where team_id not in (select team_id from named_owners)
 union all
 select
     team_id,
