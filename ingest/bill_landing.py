@@ -17,7 +17,7 @@ from ingest import lake, slices
 from ingest.config import SourceConfig
 from ingest.landing_run import LandingRun, ReadObject, SourceReport, hash_options, needs_reading
 from ingest.quarantine import QuarantineSpool
-from ingest.registry import LANDED, REFUSED, SUPERSEDED, RegistryRow
+from ingest.registry import LANDED, REFUSED, SUPERSEDED, RegistryRow, supersede
 from ingest.sink import RowSpool
 from ingest.source import SourceKind
 from ingest.storage import StoredObject
@@ -131,6 +131,7 @@ class _FolderLanding:
         folder = _Folder(uri, parts, touched)
         self._refuse_bad(folder)
         self._judge_slices(folder)
+        self._name_held_back(folder)
         self._commit(folder)
         for part in parts:
             part.spool.remove()
@@ -153,14 +154,14 @@ class _FolderLanding:
             ).fetchall()
             for *values, partition_date, row_count, data_through_at in found:
                 claim = _Claim(tuple(values), partition_date, row_count, data_through_at)
-                claims[self._name_slice(claim)] = claim
+                claims[self._name_slice(claim.values, partition_date)] = claim
         self._progress.advance()
         return _Part(item, spool, claims, run.registry.read_source(self._source.name).get(stored.uri, []))
 
-    def _name_slice(self, claim: _Claim) -> str:
+    def _name_slice(self, values: Sequence[str | None], partition_date: date) -> str:
         # A bill that does not say whose it is can be told from another one by its source alone.
-        owner = [] if all(claim.values) else [f"source {self._source.name}"]
-        return json.dumps([*owner, *claim.values, str(claim.partition_date)], ensure_ascii=False)
+        owner = [] if all(values) else [f"source {self._source.name}"]
+        return json.dumps([*owner, *values, str(partition_date)], ensure_ascii=False)
 
     def _refuse_bad(self, folder: _Folder) -> None:
         """Half a bill is a wrong bill: what a bad part claims is refused, and all when its claims are unknown."""
@@ -174,8 +175,15 @@ class _FolderLanding:
             else:
                 why = f"{uri}: {part.item.rows_refused} malformed rows, named in quarantine"
             self._report.messages.append(why)
-            for key in part.claims or folder.touched:
+            for key in self._list_bad_slices(folder, part):
                 folder.refused.setdefault(key, why)
+
+    def _list_bad_slices(self, folder: _Folder, part: _Part) -> set[str]:
+        told = part.item.refused_claims
+        if part.item.refusal is not None or not told or None in told:
+            return folder.touched
+        spoiled = {self._name_slice(claim[0], claim[1]) for claim in told if claim is not None}
+        return {*part.claims, *spoiled, *(row.slice_key for row in part.had if row.status == LANDED)}
 
     def _judge_slices(self, folder: _Folder) -> None:
         for key in sorted(folder.touched - folder.refused.keys()):
@@ -200,10 +208,14 @@ class _FolderLanding:
             elif len(parts) > 1 and (why := self._find_repeated_row(key, parts)):
                 folder.refused[key] = why
                 self._report.messages.append(why)
-                for part in parts:
-                    self._quarantine.add(part.item.stored.uri, "delivery", None, None, why, key)
             else:
                 folder.landed[key] = version
+
+    def _name_held_back(self, folder: _Folder) -> None:
+        for part in folder.parts:
+            for key in sorted(part.claims.keys() & folder.refused.keys()):
+                reason = f"{part.claims[key].row_count} rows held back with their delivery: {folder.refused[key]}"
+                self._quarantine.add(part.item.stored.uri, "delivery", None, None, reason, key)
 
     def _find_repeated_row(self, key: str, parts: Sequence[_Part]) -> str | None:
         """A sentence when two parts of a slice hold the same row."""
@@ -264,7 +276,7 @@ class _FolderLanding:
             for row in self._run.registry.read_slice(self._kind.table, key):
                 if row.status == LANDED and not (row.source_name == self._source.name and row.object_uri in read):
                     message = f"superseded by {folder.uri} of source {self._source.name}"
-                    changed[row.source_name, row.object_uri][key] = _supersede_row(row, message)
+                    changed[row.source_name, row.object_uri][key] = supersede(row, message)
         rows: list[RegistryRow] = []
         for (source_name, uri), by_key in changed.items():
             for row in self._run.registry.read_source(source_name)[uri]:
@@ -352,10 +364,4 @@ def _row(
         rows_landed=rows_landed,
         rows_quarantined=rows_quarantined,
         data_through_at=data_through_at,
-    )
-
-
-def _supersede_row(row: RegistryRow, message: str) -> RegistryRow:
-    return replace(
-        row, status=SUPERSEDED, message=message, rows_read=0, rows_landed=0, rows_quarantined=0, data_through_at=None
     )

@@ -17,6 +17,7 @@ from ingest.quarantine import QuarantineSpool
 from ingest.reference.llm_prices import gateway_pairs, price_book
 
 CONFIG_SOURCE = "config"
+PRICES_SOURCE = "llm-prices"
 CONFIG_VERSIONS = "config_versions"
 _VERSION_SCHEMA = pa.schema([("name", TEXT), ("version_id", TEXT), ("landed_at", INSTANT), ("text", TEXT)])
 
@@ -49,7 +50,7 @@ def land_facts(run: LandingRun) -> SourceReport:
 
 def land_prices(run: LandingRun) -> SourceReport:
     """Replace the price book's rows for the models that the landed gateway rows name."""
-    report = SourceReport("llm-prices", "llm_prices", LLM_PRICES.name)
+    report = SourceReport(PRICES_SOURCE, LLM_PRICES.name, LLM_PRICES.name)
     cache = run.home.state_dir / "priced-models.json"
     files = [str(file.absolute) for file in lake.list_files(run.home, LITELLM_REQUESTS)]
     known = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {"files": [], "models": []}

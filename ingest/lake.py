@@ -192,7 +192,7 @@ def swap_files(home: Home, table: LandingTable, add: Sequence[NewFile], remove: 
 
 
 def append_book(home: Home, name: str, rows: pa.Table) -> None:
-    """Append rows to a book: what cannot be derived again. Its first rows declare its columns; later ones may add some."""
+    """Append rows to a book: what cannot be derived again. The first rows declare its columns, later ones may add."""
     if rows.num_rows == 0:
         return
     with hold_lock(home):

@@ -3,14 +3,17 @@
 Bad input never raises here: it is refused, named in quarantine and told in the report, and the rest lands.
 """
 
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from ingest import lake, quarantine
 from ingest.bill_landing import land_bills
 from ingest.config import SourceConfig, load_sources
-from ingest.fact_landing import land_facts, land_prices
+from ingest.contracts import LLM_PRICES
+from ingest.fact_landing import CONFIG_SOURCE, PRICES_SOURCE, land_facts, land_prices
 from ingest.home import Home, hold_lock
 from ingest.kinds import KINDS
 from ingest.landing_run import LandingRun, Progress, SourceReport, hash_options, needs_reading
@@ -19,6 +22,8 @@ from ingest.quarantine import QuarantineSpool
 from ingest.registry import Registry
 from ingest.source import SourceKind
 from ingest.storage import StorageError, list_objects
+
+_VACUUM_SECONDS: Final = 7 * 86_400
 
 
 @dataclass(frozen=True)
@@ -58,20 +63,22 @@ def land(
 ) -> LandingReport:
     """Land all that is new under the home's lock.
 
-    `only_kinds` and `only_sources` narrow the sources; dated facts and the price book land with every call that
-    narrows nothing. Raises `ConfigError` for a sources.yml that cannot be used and `LockHeldError`.
+    `only_kinds` and `only_sources` narrow it; the dated facts are the source `config` of kind `config`, the price book
+    is `llm-prices` of kind `llm_prices`. Raises `ConfigError` for a sources.yml that cannot be used, and
+    `LockHeldError`.
     """
-    sources = [
-        source
-        for source in load_sources(home, KINDS).sources
-        if (only_kinds is None or source.kind in only_kinds) and (only_sources is None or source.name in only_sources)
-    ]
+
+    def is_wanted(name: str, kind: str) -> bool:
+        return (only_kinds is None or kind in only_kinds) and (only_sources is None or name in only_sources)
+
+    sources = [source for source in load_sources(home, KINDS).sources if is_wanted(source.name, source.kind)]
     reports: list[SourceReport] = []
     with _open_run(home, progress) as run:
         for source in sources:
             reports.append(_land_source(run, source, KINDS[source.kind]))
-        if only_kinds is None and only_sources is None:
+        if is_wanted(CONFIG_SOURCE, CONFIG_SOURCE):
             reports.append(land_facts(run))
+        if is_wanted(PRICES_SOURCE, LLM_PRICES.name):
             reports.append(land_prices(run))
     return LandingReport(tuple(reports))
 
@@ -80,9 +87,12 @@ def land(
 def _open_run(home: Home, progress: Progress | None) -> Iterator[LandingRun]:
     with hold_lock(home):
         marker = home.state_dir / "landing-in-progress"
-        if marker.exists():
-            # The last landing was killed: what it wrote and never committed is nobody's.
+        vacuumed = home.state_dir / "vacuumed"
+        age_seconds = time.time() - vacuumed.stat().st_mtime if vacuumed.exists() else _VACUUM_SECONDS
+        # A marker that is there means that the last landing was killed: what it never committed is nobody's.
+        if marker.exists() or age_seconds >= _VACUUM_SECONDS:
             lake.vacuum_orphans(home)
+            vacuumed.touch()
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
         with lake.open_engine(home) as engine:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,10 +13,11 @@ import duckdb
 import pyarrow as pa
 
 from ingest import lake, quarantine
+from ingest.billing.claims import Claim
 from ingest.config import SourceConfig
 from ingest.home import Home
 from ingest.quarantine import QuarantineSpool
-from ingest.registry import REFUSED, SUPERSEDED, Registry, RegistryRow
+from ingest.registry import REFUSED, Registry, RegistryRow, supersede
 from ingest.sink import ObjectSink
 from ingest.source import ObjectRefusedError, SourceKind, SourceObject
 from ingest.storage import StorageError, StoredObject, fetch
@@ -79,6 +80,7 @@ class ReadObject:
     rows_written: int
     rows_refused: int
     refusal: ObjectRefusedError | None
+    refused_claims: set[Claim | None]
 
 
 @dataclass
@@ -115,7 +117,7 @@ class LandingRun:
             sink.keep()
         else:
             sink.discard()
-        return ReadObject(stored, sha256, sink.rows_written, sink.rows_refused, refusal)
+        return ReadObject(stored, sha256, sink.rows_written, sink.rows_refused, refusal, sink.refused_claims)
 
     def replace_quarantine(self, source_name: str, uris: Collection[str], spool: QuarantineSpool) -> None:
         """Make `spool` what is named of `uris`."""
@@ -135,14 +137,9 @@ class LandingRun:
         rows: list[RegistryRow] = []
         for had in withdrawn.values():
             standing = [row for row in had if row.status != REFUSED]
-            rows += standing or [_withdraw(had[0])]
+            rows += standing or [supersede(had[0], "was refused, and is no longer at the source")]
         self.registry.record(rows)
         self.replace_quarantine(source.name, withdrawn, QuarantineSpool(source.name, kind.kind, self.spool_dir))
-
-
-def _withdraw(row: RegistryRow) -> RegistryRow:
-    message = "was refused, and is no longer at the source"
-    return replace(row, status=SUPERSEDED, message=message, rows_read=0, rows_landed=0, rows_quarantined=0)
 
 
 def hash_file(path: Path) -> str:

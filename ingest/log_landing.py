@@ -9,7 +9,7 @@ from ingest import lake, slices
 from ingest.config import SourceConfig
 from ingest.landing_run import LandingRun, ReadObject, SourceReport, hash_options, needs_reading, utc_text
 from ingest.quarantine import QuarantineSpool
-from ingest.registry import LANDED, REFUSED, RegistryRow
+from ingest.registry import LANDED, REFUSED, RegistryRow, supersede
 from ingest.sink import RowSpool
 from ingest.source import SourceKind
 from ingest.storage import StoredObject
@@ -79,11 +79,10 @@ def _commit_batch(
             run.home,
             run.engine,
             kind.table,
-            source.name,
             slice_id,
             spool.paths,
-            known_uris=[uri for uri in uris if uri in known],
-            unsure_uris=[uri for uri in uris if uri not in known],
+            known_uris=[uri for uri in uris if run.registry.find_owners(kind.table, uri)],
+            unsure_uris=[uri for uri in uris if not run.registry.find_owners(kind.table, uri)],
             registered_slice_ids=run.registry.list_slice_keys(kind.table),
         )
     ends, repairs = slices.summarize_spool(run.engine, kind.table, spool.paths)
@@ -96,7 +95,18 @@ def _commit_batch(
         rows += _make_rows(source, kind, slice_id, item, ends.get(item.stored.uri), known.get(item.stored.uri, []))
         report.count(item)
     run.replace_quarantine(source.name, [item.stored.uri for item in read], spool.quarantine)
-    run.registry.record(rows)
+    run.registry.record([*rows, *_take_over(run, source, kind, uris)])
+
+
+def _take_over(run: LandingRun, source: SourceConfig, kind: SourceKind, uris: Sequence[str]) -> list[RegistryRow]:
+    """An object counts once: another source that landed it, such as this one by its former name, has it no more."""
+    return [
+        supersede(row, f"landed by source {source.name}")
+        for uri in uris
+        for owner in run.registry.find_owners(kind.table, uri)
+        if owner != source.name
+        for row in run.registry.read_source(owner)[uri]
+    ]
 
 
 def _make_rows(
@@ -127,5 +137,5 @@ def _make_rows(
         data_through_at=None if refused else data_through_at,
     )
     # What the object said before it was spoiled stays in the lake, so its row stays too.
-    standing = [replace(before, message=None) for before in had if before.status == LANDED] if refused else []
+    standing = [before for before in had if before.status == LANDED] if refused else []
     return [*standing, row if not refused else replace(row, slice_key="")]

@@ -19,7 +19,6 @@ from ingest.contracts import (
     DCGM_SAMPLES,
     DELIVERIES,
     FOCUS_CHARGES,
-    LITELLM_REQUESTS,
     LLM_PRICES,
     OPENCOST_ALLOCATIONS,
     QUARANTINE,

@@ -6,7 +6,7 @@ its latest `landed_at` are the ones that hold: one for each slice it claims.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
 import duckdb
@@ -47,6 +47,13 @@ class RegistryRow:
 _COLUMNS = [field.name for field in fields(RegistryRow)]
 
 
+def supersede(row: RegistryRow, message: str) -> RegistryRow:
+    """The row of rows that stand in no table any more."""
+    return replace(
+        row, status=SUPERSEDED, message=message, rows_read=0, rows_landed=0, rows_quarantined=0, data_through_at=None
+    )
+
+
 def latest_sql(source_sql: str) -> str:
     """The rows that hold, out of all that were ever appended."""
     return (
@@ -74,14 +81,24 @@ class Registry:
         """The rows that hold by object."""
         return dict(self._rows.get(source_name, {}))
 
+    def find_owners(self, table: LandingTable, uri: str) -> list[str]:
+        """The sources that read an object into a table."""
+        return [
+            source_name
+            for source_name, objects in self._rows.items()
+            if any(row.table_name == table.name for row in objects.get(uri, ()))
+        ]
+
     def read_slice(self, table: LandingTable, slice_key: str) -> list[RegistryRow]:
         """The rows that hold of every object of every source that claims a slice."""
         return [
             row
             for objects in self._rows.values()
+            # A source has one kind, so one object tells its table.
+            if next((rows[0].table_name for rows in objects.values() if rows), "") == table.name
             for rows in objects.values()
             for row in rows
-            if row.slice_key == slice_key and row.table_name == table.name
+            if row.slice_key == slice_key
         ]
 
     def list_slice_keys(self, table: LandingTable) -> set[str]:

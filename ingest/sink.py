@@ -1,11 +1,13 @@
 """Where a source kind's rows go first: typed Parquet in the scratch folder, so that memory stays bounded."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingest.billing.claims import Claim
 from ingest.contracts import LandingTable
 from ingest.quarantine import QuarantineSpool
 
@@ -85,6 +87,7 @@ class ObjectSink:
     def __init__(self, spool: RowSpool, uri: str, delivery_id: str) -> None:
         self.rows_written = 0
         self.rows_refused = 0
+        self.refused_claims: set[Claim | None] = set()
         self._spool = spool
         self._uri = uri
         self._delivery_id = delivery_id
@@ -108,6 +111,9 @@ class ObjectSink:
     def refuse_row(self, position: int | None, field: str | None, reason: str, found: str = "") -> None:
         self.rows_refused += 1
         self._spool.quarantine.add(self._uri, "row", position, field, reason, found)
+
+    def note_refused_claims(self, claims: Collection[Claim | None]) -> None:
+        self.refused_claims.update(claims)
 
     def keep(self) -> None:
         """The object was read to its end."""

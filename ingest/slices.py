@@ -118,7 +118,6 @@ def swap_objects(
     home: Home,
     engine: duckdb.DuckDBPyConnection,
     table: LandingTable,
-    source_name: str,
     slice_id: str,
     spooled: Sequence[Path],
     known_uris: Collection[str],
@@ -138,13 +137,13 @@ def swap_objects(
     spool_sql = scan_spool_sql(table, spooled)
     new_sql, added, removed = spool_sql, [], []
     if searched:
-        _group_rows(engine, table, source_name, [*known, *unsure], list(searched.values()), spool_sql)
+        _group_rows(engine, table, [*known, *unsure], list(searched.values()), spool_sql)
         by_location = {str(file.absolute): file for file in searched.values()}
         stale = engine.execute("select distinct filename from stale_groups order by filename").fetchall()
         for (filename,) in stale:
             file = by_location[filename]
             removed.append(file)
-            added.append(_rewrite_file(home, engine, table, source_name, file))
+            added.append(_rewrite_file(home, engine, table, file))
         new_sql = (
             f"select s.* from ({spool_sql}) as s where not exists (select 1 from kept_groups as k "
             f"where k._object = s._object and k.partition_date is not distinct from s.{table.partition})"
@@ -163,20 +162,18 @@ def swap_objects(
 def _group_rows(
     engine: duckdb.DuckDBPyConnection,
     table: LandingTable,
-    source_name: str,
     uris: Sequence[str],
     searched: Sequence[lake.LakeFile],
     spool_sql: str,
 ) -> None:
     """Temp tables of (object, day): kept_groups have the same rows in a file and in the spool, stale_groups do not."""
-    fingerprint = fingerprint_sql([*list_content_columns(table), "_position"])
+    fingerprint = fingerprint_sql([*list_content_columns(table), "_source", "_position"])
     engine.register("landing_uris", pa.table({"uri": pa.array(uris, pa.string())}))
     files_sql = lake.select_files_sql(engine, table, searched, "filename")
     engine.execute(
         f"""create or replace temp table old_groups as
         select filename, _object, {table.partition} as partition_date, {fingerprint} as fingerprint
-        from ({files_sql}) where _source = $source and _object in (select uri from landing_uris) group by all""",
-        {"source": source_name},
+        from ({files_sql}) where _object in (select uri from landing_uris) group by all"""
     )
     engine.execute(
         f"""create or replace temp table kept_groups as
@@ -192,11 +189,11 @@ def _group_rows(
 
 
 def _rewrite_file(
-    home: Home, engine: duckdb.DuckDBPyConnection, table: LandingTable, source_name: str, file: lake.LakeFile
+    home: Home, engine: duckdb.DuckDBPyConnection, table: LandingTable, file: lake.LakeFile
 ) -> lake.NewFile | None:
     files_sql = lake.select_files_sql(engine, table, [file])
     sql = (
-        f"select f.* from ({files_sql}) as f where f._source <> {lake.quote_text(source_name)} or not exists "
+        f"select f.* from ({files_sql}) as f where not exists "
         f"(select 1 from stale_groups as s where s._object = f._object and s.filename = "
         f"{lake.quote_text(str(file.absolute))})"
     )

@@ -5,7 +5,7 @@ the contract does not name (`x_…` and others) are kept as JSON in `_extra`.
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from ingest.billing import focus_sql
+from ingest.billing.claims import Claim, ClaimSink
 from ingest.billing.focus_sql import INSTANT_COLUMNS, MONEY_COLUMNS, TypedSelect
 from ingest.contracts import FOCUS_CHARGES, LandingTable
 from ingest.payload import iterate_blocks
@@ -44,6 +45,10 @@ _INSTANT_TYPES: Final = ("TIMESTAMP", "DATE", "VARCHAR")
 _TEXT_TYPES: Final = ("VARCHAR", "UUID", "ENUM")
 
 
+_CLAIM_COLUMNS: Final = ("provider_name", "billing_account_id")
+_BAD_COLUMNS: Final = ["_position", "_problem", "_found", "billing_period_start", *_CLAIM_COLUMNS]
+
+
 class Focus:
     """One row per charge, as billed; grain is the provider's own."""
 
@@ -51,7 +56,7 @@ class Focus:
     table: ClassVar[LandingTable] = FOCUS_CHARGES
     refuses_whole_deliveries: ClassVar[bool] = True
     partition_date_sql: ClassVar[str] = "cast(billing_period_start as date)"
-    claim_columns: ClassVar[tuple[str, ...]] = ("provider_name", "billing_account_id")
+    claim_columns: ClassVar[tuple[str, ...]] = _CLAIM_COLUMNS
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write every readable row, refuse the others by line and field.
@@ -95,10 +100,13 @@ class Focus:
             date_format = _detect_date_format(connection, scan, spelled["billing_period_start"])
         select = focus_sql.build_select(scan, spelled, extra, defaults, date_format)
         held: list[tuple[int, str, str, str]] = []
-        for batch, problems in _stream(connection, select, header_line):
+        for batch, problems, spoiled in _stream(connection, select, header_line):
             sink.write(batch)
             held += problems
+            _note_claims(sink, spoiled)
         rejects = _read_rejects(connection)
+        if rejects:
+            _note_claims(sink, {None})
         # The reader numbers whole rows; lines that were no rows push the ones after them down.
         shifts = sorted(line for line, *_ in rejects)
         for position, column, reason, found in held:
@@ -137,8 +145,9 @@ class Focus:
             date_format = _detect_date_format(connection, source, spelled["billing_period_start"])
         select = focus_sql.build_select(source, spelled, extra, defaults, date_format)
         try:
-            for batch, problems in _stream(connection, select, 0):
+            for batch, problems, spoiled in _stream(connection, select, 0):
                 sink.write(batch)
+                _note_claims(sink, spoiled)
                 for position, column, reason, found in problems:
                     sink.refuse_row(position, column, reason, found)
         except duckdb.Error as error:
@@ -147,8 +156,9 @@ class Focus:
 
 def _stream(
     connection: duckdb.DuckDBPyConnection, select: TypedSelect, first_position: int
-) -> Iterator[tuple[pa.Table, list[tuple[int, str, str, str]]]]:
-    """Yield good rows in batches, each with the (position, column, reason, found) of the bad ones among them."""
+) -> Iterator[tuple[pa.Table, list[tuple[int, str, str, str]], set[Claim | None]]]:
+    """Yield good rows in batches, each with the (position, column, reason, found) of the bad ones among them, and
+    with the claims of those."""
     position = first_position
     for batch in connection.execute(select.sql, select.parameters).to_arrow_reader(_ROWS_PER_BATCH):
         rows = pa.Table.from_batches([batch])
@@ -156,9 +166,19 @@ def _stream(
         position += rows.num_rows
         rows = rows.append_column("_position", positions)
         is_good = rows.column("_problem").is_null()
-        bad = rows.filter(rows.column("_problem").is_valid()).select(["_position", "_problem", "_found"]).to_pylist()
+        bad = rows.filter(rows.column("_problem").is_valid()).select(_BAD_COLUMNS).to_pylist()
         problems = [(row["_position"], *select.problems[row["_problem"]], row["_found"] or "") for row in bad]
-        yield rows.filter(is_good).drop_columns(["_problem", "_found"]), problems
+        yield rows.filter(is_good).drop_columns(["_problem", "_found"]), problems, {_read_claim(row) for row in bad}
+
+
+def _read_claim(row: Mapping[str, Any]) -> Claim | None:
+    start = row["billing_period_start"]
+    return None if start is None else (tuple(row[name] for name in _CLAIM_COLUMNS), start.date())
+
+
+def _note_claims(sink: RowSink, claims: Collection[Claim | None]) -> None:
+    if isinstance(sink, ClaimSink):
+        sink.note_refused_claims(claims)
 
 
 def _read_rejects(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str, str]]:

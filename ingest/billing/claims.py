@@ -1,0 +1,17 @@
+"""Whose bill a refused row belongs to, so that only that bill is held back."""
+
+from collections.abc import Collection
+from datetime import date
+from typing import Protocol, runtime_checkable
+
+Claim = tuple[tuple[str | None, ...], date]
+"""The values of a kind's `claim_columns`, and the partition date."""
+
+
+@runtime_checkable
+class ClaimSink(Protocol):
+    """A row sink that wants to know which slices the refused rows belong to."""
+
+    def note_refused_claims(self, claims: Collection[Claim | None]) -> None:
+        """`None` stands for rows that do not tell: any slice of the folder may miss them."""
+        ...
