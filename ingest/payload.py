@@ -30,7 +30,7 @@ def iterate_blocks(source_object: SourceObject) -> Iterator[bytes]:
         if head == _GZIP_MAGIC:
             yield from _iterate_gunzipped(file)
             return
-        while block := file.read(_READ_BYTES):
+        while block := file.read(_BLOCK_BYTES):
             yield block
 
 

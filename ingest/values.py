@@ -5,6 +5,8 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_YEAR: Final = 1970
+_YEAR_AFTER_LAST: Final = 2200
 _MONEY_QUANTUM: Final = Decimal(1).scaleb(-18)
 _MONEY_CONTEXT: Final = Context(prec=60, rounding=ROUND_HALF_UP)
 _MONEY_LIMIT: Final = Decimal(10) ** 20
@@ -25,8 +27,11 @@ def round_money(amount: Decimal) -> Decimal:
 def parse_instant(text: str) -> int:
     """Microseconds since 1970 UTC of ISO 8601 text; text without an offset is taken as UTC.
 
-    Raises `ValueError` when it is no time.
+    Raises `ValueError` when it is no time between 1970 and 2200.
     """
     instant = datetime.fromisoformat(text)
+    # Go writes year 1 for a time that was never set; no meter ran before 1970.
+    if not _FIRST_YEAR <= instant.year < _YEAR_AFTER_LAST:
+        raise ValueError(f"not a time between {_FIRST_YEAR} and {_YEAR_AFTER_LAST}: {text}")
     since = (instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant) - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -86,6 +86,9 @@ class OpencostAllocation:
             except _BadRecordError as error:
                 sink.refuse_row(position, error.field, error.reason, error.found)
                 continue
+            except UnicodeEncodeError as error:
+                sink.refuse_row(position, None, f"text that is not Unicode: {error.reason}", ascii(error.object)[:500])
+                continue
             row["_position"] = position
             rows.append(row)
             if len(rows) >= _ROWS_PER_BATCH:
@@ -102,7 +105,7 @@ def _read_answer(source_object: SourceObject) -> list[Any]:
         answer = json.loads(payload, parse_float=Decimal, parse_constant=lambda _: None)
     except UnicodeDecodeError as error:
         raise ObjectRefusedError(f"not UTF-8: {error.reason} at byte {error.start}") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         first_line = payload.lstrip()[:200].partition(b"\n")[0].decode(errors="replace")
         if "," in first_line and first_line[0] not in "{[":
             raise ObjectRefusedError(
@@ -154,7 +157,7 @@ def _read_allocation(key: str, record: Any) -> dict[str, Any]:
     properties = _read_map(record, "properties")
     window = _read_map(record, "window")
     gpu = _read_map(record, "gpuAllocation")
-    name = str(record.get("name") or key)
+    name = _check_unicode(str(record.get("name") or key))
     row: dict[str, Any] = {column: _read_text(properties, source) for column, source in _PROPERTIES.items()}
     row["allocation_name"] = name
     row["allocation_kind"] = _tell_kind(name, row)
@@ -214,7 +217,14 @@ def _read_text(parent: dict[str, Any], key: str) -> str | None:
     value = parent.get(key)
     if value is not None and not isinstance(value, str):
         raise _BadRecordError(key, "not text", value)
-    return value or None
+    return _check_unicode(value) if value else None
+
+
+def _check_unicode(text: str) -> str:
+    """JSON can spell half a character (a lone surrogate), which no column can hold; raises `UnicodeEncodeError`."""
+    if not text.isascii():
+        text.encode()
+    return text
 
 
 def _read_instant(value: Any, field: str) -> int:

@@ -23,6 +23,7 @@ from ingest.values import ROUNDED_MONEY, parse_instant, round_money
 
 _LATEST_EPOCH_SECONDS: Final = 4_102_444_800  # year 2100: beyond it a number is milliseconds, not seconds
 _TOOL_CALL_TYPES: Final = frozenset({"call_mcp_tool", "list_mcp_tools"})  # rows without a model call: truly 0 tokens
+_LARGEST_COUNT: Final = 2**53
 _NOT_FINITE: Final = re.compile(rb"(?<=[:\[,])\s*-?(?:NaN|Infinity)(?=\s*[,}\]])")
 _FLAGS: Final = {True: True, False: False, "True": True, "true": True, "False": False, "false": False}
 _COUNT_FIELDS: Final = ("prompt_tokens", "completion_tokens", "total_tokens", *DETAIL_COLUMNS)
@@ -290,8 +291,9 @@ def _read_tokens(
             return "missing", _NO_COUNTS, NO_DETAILS
     details = read_token_details(usages, repairs)
     for field, count in zip(_COUNT_FIELDS, (*counts, *details), strict=True):
-        if count is not None and count < 0:
-            raise BadRecordError(field, "negative: expected a count of tokens", str(count))
+        if count is not None and not 0 <= count <= _LARGEST_COUNT:
+            reason = "negative" if count < 0 else "beyond any request"
+            raise BadRecordError(field, f"{reason}: expected a count of tokens", str(count)[:64])
     return usage_status, counts, details
 
 

@@ -308,6 +308,8 @@ def test_the_tier_and_the_error_are_kept(read_object: Any):
         (make_payload(model=""), "model"),
         (make_payload(prompt_tokens=-1), "prompt_tokens"),
         (make_payload(prompt_tokens="many"), "prompt_tokens"),
+        (make_payload(prompt_tokens=10**30), "prompt_tokens"),
+        (json.dumps(make_payload(model="M")).replace('"M"', '"\\ud800"'), None),
         (make_payload(metadata={"usage_object": {"cache_read_input_tokens": -5}}), "cache_read_tokens"),
         (make_payload(endTime=1788220800.0), "endTime"),
         (make_payload(response_cost="dear"), "response_cost"),

@@ -171,10 +171,13 @@ def test_steps_may_be_empty_or_null_and_data_one_map(read_object: Any):
         ({"minutes": []}, "minutes"),
         ({"properties": "none"}, "properties"),
         ({"properties": {"node": 7}}, "node"),
+        ({"properties": {"node": "\ud800"}}, None),
+        ({"properties": {"labels": {"team": "\ud800"}}}, None),
+        ({"start": "0001-01-01T00:00:00Z"}, "start"),
         ({"gpuAllocation": {"isGPUShared": "no"}}, "gpuAllocation.isGPUShared"),
     ],
 )
-def test_a_malformed_allocation_is_refused_by_number_and_field(read_object: Any, changes: Any, field: str):
+def test_a_malformed_allocation_is_refused_by_number_and_field(read_object: Any, changes: Any, field: str | None):
     steps = ({"a": make_allocation()}, {"b": make_allocation(**changes), "c": make_allocation()})
     result = read_object(KIND, to_answer(*steps))
     assert [row["_position"] for row in result.rows] == [1, 3]
@@ -204,6 +207,7 @@ def test_a_record_that_is_no_object_is_refused_alone(read_object: Any):
         (b'{"code": 200, "data": [{"a\xff": 1}]}', "not UTF-8"),
         (gzip.compress(b'{"code": 200, "data": []}')[:-4], "truncated gzip"),
         (b"[" * 100_000, "not JSON"),
+        (b'{"code": 200, "data": 1e99999999999999999999}', "not JSON"),
     ],
 )
 def test_an_object_that_is_no_allocation_answer_is_refused_whole(read_object: Any, content: bytes, reason: str):
