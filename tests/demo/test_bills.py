@@ -149,3 +149,14 @@ def test_openai_bills_a_contract_price_direct_traffic_and_a_credit(company: Comp
     assert any(Decimal(row["BilledCost"]) < Decimal(row["ListCost"]) for row in rows if row["ResourceId"])
     assert any(row["SubAccountName"] == "research-direct" for row in rows)
     assert any(row["ChargeCategory"] == "Credit" for row in rows)
+
+
+def test_some_resources_keep_the_old_teams_tag_after_the_rename(company: CompanySummary, october: Rows) -> None:
+    late = [row for row in october if row["ChargePeriodStart"] >= company.renamed_on.isoformat()]
+    assert any('"team":"search"' in row["Tags"] for row in late)
+
+
+def test_a_node_that_was_down_was_not_billed_and_left_its_commitment_unused(october: Rows) -> None:
+    hours = {row["ChargePeriodStart"] for row in october if row["CommitmentDiscountStatus"] == "Unused"}
+    covered = {row["ChargePeriodStart"] for row in october if row["CommitmentDiscountStatus"] == "Used"}
+    assert len(hours - covered) == 7

@@ -152,3 +152,15 @@ def test_malformed_allocations_end_before_they_start(
 ) -> None:
     reversed_entries = [entry for entry in allocations if entry["end"] < entry["start"]]
     assert len(reversed_entries) == company.sources["opencost"].malformed_rows
+
+
+def test_an_exporter_falls_silent_while_its_pods_run_on(
+    company: CompanySummary, allocations: list[dict[str, Any]]
+) -> None:
+    card = next(one["metric"] for one in named(company, POWER) if one["metric"]["cluster"] == "cw-train")
+    epochs = sorted(
+        epoch for one in named(company, POWER) if one["metric"]["UUID"] == card["UUID"] for epoch, _ in one["values"]
+    )
+    assert max(after - before for before, after in pairwise(epochs)) == 3 * 3600 + 300
+    steps = {entry["window"]["start"] for entry in allocations if entry["properties"]["node"] == card["Hostname"]}
+    assert len(steps) == company.days * 24
