@@ -153,13 +153,15 @@ def _draw_grid(
 def _draw_day_labels(days: Sequence[date], band: float, height: int, theme: Theme) -> Markup:
     """Labels as dense as fit, counted back from the last day, which is the one that is read first."""
     stride = max(1, -int(-_LABEL_SPACING // band))
-    label = Markup('<text x="{}" y="{}" text-anchor="middle" fill="{}">{}</text>')
-    shown = [index for index in range(len(days)) if (len(days) - 1 - index) % stride == 0]
-    return Markup("").join(
-        label.format(_point(_LEFT + (index + 0.5) * band), height - 7, theme.text, format_day(days[index]))
-        for index in shown
-        if (index + 0.5) * band >= 12
-    )
+    label = Markup('<text x="{}" y="{}" text-anchor="{}" fill="{}">{}</text>')
+    right = _LEFT + len(days) * band
+    parts = []
+    for index in range((len(days) - 1) % stride, len(days), stride):
+        x = _LEFT + (index + 0.5) * band
+        is_last = right - x < _LABEL_SPACING / 2.5
+        x, anchor = (right, "end") if is_last else (x, "middle")
+        parts.append(label.format(_point(x), height - 7, anchor, theme.text, format_day(days[index])))
+    return Markup("").join(parts)
 
 
 def _describe_day(

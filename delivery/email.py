@@ -14,28 +14,27 @@ from decimal import Decimal
 from email.message import EmailMessage, Message
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import css_inline
-import jinja2
 
 from delivery import formats
 from delivery.charts import Series, Theme, draw_stacked_days, render_png
 from delivery.marts import Marts, open_marts
-from delivery.team_day import Driver, TeamDay, list_spending_teams, read_chargeback_rows, read_team_day
+from delivery.team_day import TeamDay, list_spending_teams, read_chargeback_rows, read_team_day
+from delivery.templating import CONTROL_CHARACTERS, open_templates
 
 DEFAULT_SENDER: Final = "wattledger <wattledger@localhost>"
-TEMPLATES_DIR: Final = Path(__file__).parent / "templates"
 CHART_COLOURS: Final = ("#0a7cb8", "#e69f00", "#0f9d78", "#cc79a7", "#6f7bd9", "#8a8f98")
 
 _FORMULA_START: Final = ("=", "+", "-", "@", "\t", "\r")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 # Mid tones, readable on a light ground as on a dark one: a mail client may turn the ground, never the picture.
-_CHART_THEME: Final = Theme("#7d838c", "#8d939c44", "#8d939c", font="Liberation Sans, Arial, sans-serif", font_size=13)
+_CHART_THEME: Final = Theme(
+    "#7d838c", "rgba(141,147,156,0.28)", "#8d939c", font="Liberation Sans, Arial, sans-serif", font_size=13
+)
 
 
 class RefusedEmailError(ValueError):
@@ -118,12 +117,12 @@ def write_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def render_text(facts: TeamDay, marts: Marts) -> str:
     """The text part: everything the HTML part says, in plain lines."""
-    return _templates().get_template("email.txt.j2").render(_name_facts(facts, marts))
+    return open_templates().get_template("email.txt.j2").render(_name_facts(facts, marts))
 
 
 def render_html(facts: TeamDay, marts: Marts, chart_source: str) -> str:
     """The HTML part with its styles inlined; `chart_source` is the picture's URL (`cid:…`)."""
-    html = _templates().get_template("email.html.j2").render(_name_facts(facts, marts), chart_source=chart_source)
+    html = open_templates().get_template("email.html.j2").render(_name_facts(facts, marts), chart_source=chart_source)
     return css_inline.CSSInliner(keep_style_tags=False, load_remote_stylesheets=False).inline(html)
 
 
@@ -211,43 +210,6 @@ def _name_facts(facts: TeamDay, marts: Marts) -> dict[str, Any]:
     return {"facts": facts, "build": marts.build, "legend": [(series.name, series.fill) for series in shown]}
 
 
-@cache
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES_DIR),
-        autoescape=lambda name: name is not None and ".html." in name,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["f"] = formats
-    environment.filters |= {
-        "fit": _fit,
-        "right": lambda text, width: f"{text:>{width}}",
-        "one_line": _on_one_line,
-        "say": lambda code: code.replace("_", " "),
-        "driver_name": _name_driver,
-        "waste_subject": lambda finding: finding.workload_id or finding.resource_id or "not named",
-    }
-    return environment
-
-
-def _name_driver(driver: Driver) -> str:
-    service = driver.service_name or "service not named"
-    return service if driver.cost_pool is None else f"{service} ({formats.name_pool(driver.cost_pool)})"
-
-
-def _fit(text: str, width: int) -> str:
-    """`text` in exactly `width` places, the last one free."""
-    line = _CONTROL.sub(" ", text)
-    return (line if len(line) < width else f"{line[: width - 2]}…").ljust(width)
-
-
-def _on_one_line(text: str) -> str:
-    """Text of a tag or a name may hold line breaks, which would forge lines of the text part."""
-    return " ".join(_CONTROL.sub(" ", text).split())
-
-
 def _fix_boundaries(message: Message, email_key: str) -> None:
     """Boundaries of our own: the library draws random ones, and the same email would differ each time."""
     for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
@@ -260,7 +222,7 @@ def _check_address(address: str, what: str) -> None:
 
 
 def _check_header(text: str, what: str) -> None:
-    if _CONTROL.search(text):
+    if CONTROL_CHARACTERS.search(text):
         raise RefusedEmailError(f"{what} {text!r}: expected one line of text, found control characters")
 
 

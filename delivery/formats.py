@@ -20,7 +20,7 @@ def format_usd(value_usd: Decimal | None, places: int = 2) -> str:
     if value_usd is None:
         return MISSING
     rounded = value_usd.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    return f"{_sign(rounded)}${abs(rounded):,}"
+    return f"{_sign(rounded)}${abs(rounded):,f}"
 
 
 def format_change_usd(value_usd: Decimal | None) -> str:
@@ -54,7 +54,7 @@ def format_share(share: Decimal | None, places: int = 1) -> str:
     if share is None:
         return MISSING
     rounded = (share * 100).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    return f"{_sign(rounded)}{abs(rounded)}%"
+    return f"{_sign(rounded)}{abs(rounded):f}%"
 
 
 def format_change_share(share: Decimal | None) -> str:
@@ -68,7 +68,7 @@ def format_number(value: Decimal | int | None, places: int = 0) -> str:
     if value is None:
         return MISSING
     rounded = Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    return f"{_sign(rounded)}{abs(rounded):,}"
+    return f"{_sign(rounded)}{abs(rounded):,f}"
 
 
 def format_date(day: date) -> str:

@@ -1,7 +1,7 @@
 """The outbox: emails as files, and their sending by SMTP with a record of each one's fate.
 
-An intent is booked before a message leaves. A message whose fate is not known (the line was cut after its text was sent)
-is never sent again by itself: it is listed for a person. Settings come from the environment:
+An intent is booked before a message leaves. A message whose fate is not known (the line was cut after its text was
+handed over) is never sent again by itself: it is listed for a person. Settings come from the environment:
 
 WATTLEDGER_SMTP_HOST      the server; without it nothing can be sent
 WATTLEDGER_SMTP_SENDER    the From address, "FinOps <finops@example.com>" or plain
@@ -200,7 +200,7 @@ def _connect(settings: SmtpSettings) -> smtplib.SMTP:
 
 
 def _send_one(client: smtplib.SMTP, email: Email) -> tuple[Fate, str | None, bool]:
-    """Fate, detail, and whether the connection is still good. Before DATA every failure is certain; after it none is."""
+    """Fate, detail, and whether the connection is still good. What fails before DATA is certain to have failed."""
     refused: list[str] = []
     try:
         code, reply = client.mail(parseaddr(email.sender)[1])

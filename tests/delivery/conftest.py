@@ -5,6 +5,8 @@ Ten days of March 2026. Team research: 100.00 a day on EC2 nodes (130.25 on the 
 days before 720.00, the month to date 1060.00. Team chat: 10.00 a day. Nobody's: 30.00 a day.
 """
 
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -34,7 +36,8 @@ create table marts.dim_teams (
 create table marts.fct_reconciliation (
     provider_name varchar, billing_account_id varchar, billing_period_start_date date, step_number integer,
     step varchar, cause varchar, currency_code varchar, billed_cost_usd decimal(38, 9),
-    effective_cost_usd decimal(38, 9), list_cost_usd decimal(38, 9), billed_cost_local decimal(38, 18), effective_cost_local decimal(38, 18),
+    effective_cost_usd decimal(38, 9), list_cost_usd decimal(38, 9), billed_cost_local decimal(38, 18),
+    effective_cost_local decimal(38, 18),
     list_cost_local decimal(38, 18)
 );
 create table marts.fct_unit_costs_daily (
@@ -55,7 +58,8 @@ create table marts.fct_gpu_state_hours (
 create table marts.fct_gpu_energy_hourly (
     usage_hour_at timestamp, usage_date date, gpu_uuid varchar, hostname varchar, gpu_model varchar,
     facility_id varchar, gpu_kwh decimal(18, 9), pue decimal(18, 9), facility_kwh decimal(18, 9),
-    usd_per_kwh decimal(18, 9), energy_cost_usd decimal(18, 9), energy_source varchar, counter_reset_count bigint, missing_reason varchar
+    usd_per_kwh decimal(18, 9), energy_cost_usd decimal(18, 9), energy_source varchar,
+    counter_reset_count bigint, missing_reason varchar
 );
 create table marts.fct_waste (
     usage_date date, finding_key varchar, waste_kind varchar, team_id varchar, resource_id varchar, workload_id varchar,
@@ -187,19 +191,31 @@ def write_warehouse(path: Path, charges: list[Charge] | None = None) -> None:
         )
 
 
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Path:
-    """The hand-worked warehouse."""
-    path = tmp_path / "warehouse.duckdb"
+@pytest.fixture(name="write_warehouse")
+def give_write_warehouse() -> Callable[..., None]:
+    """`write_warehouse`, for tests that need charges of their own."""
+    return write_warehouse
+
+
+@pytest.fixture(scope="session")
+def hand_worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hand-worked warehouse, made once: tests read it or take a copy."""
+    path = tmp_path_factory.mktemp("hand-worked") / "warehouse.duckdb"
     write_warehouse(path)
     return path
 
 
 @pytest.fixture
-def published(warehouse: Path, tmp_path: Path) -> Path:
-    """The hand-worked marts, published as build b1."""
-    folder = tmp_path / "published"
-    publish(warehouse, folder, build_id="b1", data_through=DATA_THROUGH, published_at=PUBLISHED_AT)
+def warehouse(hand_worked: Path, tmp_path: Path) -> Path:
+    """The test's own copy of the hand-worked warehouse."""
+    return Path(shutil.copy(hand_worked, tmp_path / "warehouse.duckdb"))
+
+
+@pytest.fixture(scope="session")
+def published(hand_worked: Path) -> Path:
+    """The hand-worked marts, published as build b1; only to be read."""
+    folder = hand_worked.parent / "published"
+    publish(hand_worked, folder, build_id="b1", data_through=DATA_THROUGH, published_at=PUBLISHED_AT)
     return folder
 
 
@@ -222,3 +238,19 @@ def publish_charges(tmp_path: Path) -> Callable[[list[Charge]], Path]:
         return folder
 
     return publish_them
+
+
+@pytest.fixture
+def make_certificate(tmp_path: Path) -> Callable[[], tuple[Path, Path]]:
+    """Makes a self-signed certificate and key for 127.0.0.1."""
+
+    def make() -> tuple[Path, Path]:
+        certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+        subject = "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+        command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 1 {subject}"
+        if shutil.which("openssl") is None:
+            pytest.skip("openssl is not installed")
+        subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        return certificate, key
+
+    return make
