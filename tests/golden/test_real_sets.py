@@ -1,0 +1,139 @@
+"""Every real data set of the four kinds, in one run: all of it lands, and the ledger equals the files' own sums."""
+
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+NANO = Decimal("0.000000001")
+
+SOURCES = {
+    "focus-1-0": ("focus", "focus_1_0_official_sample/*.csv.gz"),
+    "focus-1-2": ("focus", "focus_1_2_generated/*.csv.gz"),
+    "focus-spec": ("focus", "focus_spec_examples/*.csv"),
+    "opencost": ("opencost_allocation", "opencost_api/*.json"),
+    "dcgm-scrapes": ("dcgm_prometheus", "dcgm_exporter_real/*.prom"),
+    "dcgm-answers": ("dcgm_prometheus", "dcgm_exporter_real/*.json"),
+    "dcgm-ranges": ("dcgm_prometheus", "prometheus_query_range_dcgm/*.json"),
+    "litellm-payloads": ("litellm", "litellm_generated_logs/standard_logging_payload.jsonl.gz"),
+    "litellm-spend-logs": ("litellm", "litellm_generated_logs/spend_logs.jsonl.gz"),
+    "litellm-example": ("litellm", "litellm_generated_logs/*.json"),
+}
+ROWS = {
+    "focus-1-0": 497,
+    "focus-1-2": 9_000,
+    "focus-spec": 22,
+    "opencost": 3,
+    "litellm-payloads": 700,
+    "litellm-spend-logs": 700,
+    "litellm-example": 1,
+}
+"""Records in the raw files, counted by hand or with wc."""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
+    """A home whose sources point at the real sets, run once."""
+    folder = tmp_path_factory.mktemp("real") / "home"
+    (folder / "config").mkdir(parents=True)
+    sources = [
+        {"name": name, "kind": kind, "location": str(shared_data / pattern)}
+        for name, (kind, pattern) in SOURCES.items()
+    ]
+    (folder / "config" / "sources.yml").write_text(yaml.safe_dump({"reporting_currency": "USD", "sources": sources}))
+    run = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "run", "--home", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def warehouse(home: Path):
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        yield connection
+
+
+def test_every_set_lands_whole(warehouse):
+    found = warehouse.execute(
+        "select source_name, sum(rows_read), sum(rows_landed), sum(rows_quarantined) from raw.deliveries group by 1"
+    ).fetchall()
+    landed = {name: (read, kept, refused) for name, read, kept, refused in found}
+    assert landed.keys() >= SOURCES.keys()
+    for name in SOURCES:
+        read, kept, refused = landed[name]
+        assert read == kept > 0 and refused == 0, name
+        if name in ROWS:
+            assert read == ROWS[name], name
+
+
+@pytest.mark.parametrize(
+    ("source", "pattern"),
+    [("focus-1-0", "focus_1_0_official_sample/*.csv.gz"), ("focus-1-2", "focus_1_2_generated/*.csv.gz")],
+)
+@pytest.mark.parametrize("basis", ["BilledCost", "EffectiveCost", "ListCost"])
+def test_the_ledger_equals_a_plain_sum_over_the_file(warehouse, shared_data, source, pattern, basis):
+    expected = duckdb.execute(
+        f"""select ProviderName, BillingAccountId, round(sum(cast({basis} as decimal(38, 18))), 9)
+        from read_csv(?, all_varchar = true, nullstr = ['NULL', '']) group by all order by all""",
+        [str(shared_data / pattern)],
+    ).fetchall()
+    column = {"BilledCost": "billed_cost_usd", "EffectiveCost": "effective_cost_usd", "ListCost": "list_cost_usd"}
+    found = warehouse.execute(
+        f"""select provider_name, billing_account_id, sum({column[basis]}) from marts.fct_cost_ledger
+        where source_name = ? group by all order by all""",
+        [source],
+    ).fetchall()
+    assert found == expected
+
+
+def test_the_control_sums_of_the_generated_files_hold(warehouse):
+    found = dict(
+        warehouse.execute(
+            """select provider_name, sum(effective_cost_usd) from marts.fct_cost_ledger
+            where source_name = 'focus-1-2' group by 1"""
+        ).fetchall()
+    )
+    rounded = {provider: round(total, 4) for provider, total in found.items()}
+    assert rounded == {
+        "AWS": Decimal("65892.5959"),
+        "Microsoft Azure": Decimal("115211.9865"),
+        "Google Cloud": Decimal("79799.8397"),
+    }
+
+
+def test_unused_commitments_are_waste(warehouse):
+    found = warehouse.execute(
+        "select round(sum(waste_cost_usd), 2) from marts.fct_waste where waste_kind = 'unused_commitment'"
+        " and usage_date >= date '2026-05-01'"
+    ).fetchone()
+    assert found == (Decimal("5199.70") + Decimal("10512.18") + Decimal("7538.46"),)
+
+
+def test_the_same_calls_in_two_log_formats_are_counted_once(warehouse):
+    (requests,) = warehouse.execute(
+        "select sum(request_count) from marts.fct_unit_costs_daily where usage_date >= date '2026-05-01'"
+    ).fetchone()
+    assert requests == 700
+
+
+def test_the_exporters_own_pod_owns_no_gpu(warehouse):
+    (found,) = warehouse.execute(
+        "select count(*) from marts.fct_gpu_state_hours where pod like '%dcgm-exporter%' or namespace = 'gpu-operator'"
+    ).fetchone()
+    assert found == 0
+
+
+def test_charges_without_a_currency_are_held_back_not_guessed(warehouse):
+    found = warehouse.execute(
+        "select cause, billed_cost_local, billed_cost_usd from marts.fct_reconciliation where step = 'held_back'"
+    ).fetchall()
+    assert found and all(cause == "no_currency" and usd is None for cause, _, usd in found)
