@@ -20,7 +20,7 @@ from demo.teams import CONSUMERS, NEW_NAME, OLD_NAME, team_label
 
 REQUESTS_AT_SCALE_ONE: Final = 500_000 / 30  # a day, both gateways
 MALFORMED_KINDS: Final = ("broken_json", "negative_tokens", "missing_id", "ends_before_start")
-_CHUNK_ROWS: Final = 50_000
+_CHUNK_ROWS: Final = 20_000
 _DAY_SHAPE: Final = ((0, 6, 0.08), (6, 9, 0.12), (9, 18, 0.55), (18, 24, 0.25))  # hour from, hour to, share
 _DRAWS: Final = "size out cache part status stream user time bad twice write".split()
 

@@ -25,7 +25,7 @@ METRICS: Final[tuple[str, ...]] = (
     "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE",
 )
 _WHOLE_CARD_ONLY: Final[tuple[str, ...]] = METRICS[:3]
-_GPUS_AT_ONCE: Final = 400  # bounds memory at any scale
+_GPUS_AT_ONCE: Final = 100  # bounds memory at any scale
 _NAN_SHARE: Final = 0.002
 _NAMELESS_SHARE: Final = 0.005
 
