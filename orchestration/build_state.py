@@ -1,0 +1,74 @@
+"""Which build the warehouse holds: a whole one, or what a build that failed or was killed left."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from ingest.home import Home
+from ingest.raw_views import BuildPlan, pin, record_success
+from orchestration.dbt_runtime import fingerprint_code
+
+_TOUCHED_SQL: Final = """
+select usage_date::varchar from raw.touched_days
+union all
+select 'period ' || billing_period_start_date from raw.touched_periods
+"""
+
+
+class NotBuiltError(Exception):
+    """The warehouse holds no whole build, so nothing of it may be published."""
+
+
+def plan_build(home: Home, *, full_refresh: bool) -> BuildPlan:
+    """Pin the lake as it is now and say what must be redone. Under the home's lock.
+
+    What an unfinished build had begun on must be redone too, even where the lake is back to what was built before it;
+    where the new plan leaves any of it out, all is redone.
+    """
+    begun = _read_rows(home, _TOUCHED_SQL) if _marker(home).exists() else []
+    fingerprint = fingerprint_code()
+    plan = pin(home, full_refresh=full_refresh, code_fingerprint=fingerprint)
+    if _marker(home).exists() and not plan.is_full_refresh and not set(begun) <= set(_read_rows(home, _TOUCHED_SQL)):
+        return pin(home, full_refresh=True, code_fingerprint=fingerprint)
+    return plan
+
+
+def begin_build(home: Home) -> None:
+    """Say that the warehouse is about to change; it stays said until `end_build`, whatever happens."""
+    _marker(home).parent.mkdir(parents=True, exist_ok=True)
+    _marker(home).touch()
+
+
+def end_build(home: Home, plan: BuildPlan) -> None:
+    """Every model of `plan` was built and every law held."""
+    record_success(home, plan)
+    _marker(home).unlink(missing_ok=True)
+
+
+def read_built(home: Home) -> str:
+    """The id of the build that the warehouse holds. Raises `NotBuiltError` when it holds none, or half of one."""
+    rows = _read_rows(home, "select build_id from build_state.built_info")
+    if not rows:
+        raise NotBuiltError(f"{home.warehouse_path} holds no build: run `wattledger build`, or `wattledger run`.")
+    if _marker(home).exists():
+        raise NotBuiltError(
+            f"The last build of {home.warehouse_path} failed or was killed, so what it holds is not published. "
+            "Run `wattledger build` again; it says what fails."
+        )
+    return str(rows[0][0])
+
+
+def _marker(home: Home) -> Path:
+    return home.state_dir / "dbt" / "build-unfinished"
+
+
+def _read_rows(home: Home, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of the warehouse; none when there is no warehouse, or no build was ever pinned in it."""
+    if not home.warehouse_path.exists():
+        return []
+    with duckdb.connect(str(home.warehouse_path), read_only=True) as connection:
+        try:
+            return connection.execute(sql).fetchall()
+        except duckdb.CatalogException:
+            return []

@@ -1,0 +1,279 @@
+"""`wattledger`: thin commands over the same assets that Dagster runs.
+
+Exit codes: 0 done, 1 failed or something was refused, 2 usage.
+Modules that load Dagster are imported inside the commands that run it: `--help` and a wrong option answer at once.
+"""
+
+import functools
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from ingest.home import HomeError, create_home, hold_lock, open_home
+from orchestration.console import ConsoleProgress
+
+if TYPE_CHECKING:
+    from ingest.home import Home
+    from orchestration.pipeline import Pipeline
+
+FAILED: Final = 1
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of use, not of the alphabet
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="wattledger")
+def main() -> None:
+    """The GPU FinOps warehouse: every cent of an AI bill, to the one team that caused it.
+
+    A home is a folder with all the state of one company.
+    Exit codes: 0 done, 1 failed or something was refused, 2 usage.
+    """
+
+
+@dataclass(frozen=True)
+class _Command:
+    """What every command gets: the home, where to print, how much to say."""
+
+    home: "Home"
+    console: Console
+    name: str
+    is_verbose: bool
+
+    @contextmanager
+    def pipeline(self) -> Iterator["Pipeline"]:
+        """The steps on the home, under its lock, with bars on the console and all noise in a log."""
+        from orchestration.pipeline import Pipeline
+        from orchestration.runs import prepare_log
+
+        with (
+            hold_lock(self.home),
+            prepare_log(self.home, self.name).open("a", encoding="utf-8") as log,
+            ConsoleProgress(self.console) as progress,
+        ):
+            yield Pipeline(self.home, self.name, progress, log, is_verbose=self.is_verbose)
+
+
+def _home_command(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Open the home, run, and make an exit code of what comes back or is raised."""
+
+    @click.option("--home", "home_path", metavar="HOME", help="The home; else $WATTLEDGER_HOME.")
+    @click.option("-v", "--verbose", is_flag=True, help="Print what Dagster and dbt say, too.")
+    @click.option("--debug", is_flag=True, help="Print the traceback of a failure.")
+    @functools.wraps(command)
+    def wrapped(home_path: str | None, verbose: bool, debug: bool, **options: Any) -> None:
+        try:
+            home = open_home(home_path)
+        except HomeError as error:
+            raise click.UsageError(str(error)) from error
+        name = (click.get_current_context().info_name or "run").replace(" ", "-")
+        with _explained_failures(debug=debug):
+            sys.exit(command(_Command(home, _make_console(), name, verbose), **options) or 0)
+
+    return wrapped
+
+
+@contextmanager
+def _explained_failures(*, debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Stopped. What was landed stays; the next run goes on from there.", err=True)
+        sys.exit(FAILED)
+    except click.ClickException:
+        raise
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(_describe_error(error), err=True)
+        sys.exit(FAILED)
+
+
+def _describe_error(error: Exception) -> str:
+    """Our own errors say what, where and what to do; any other is named with its type, as the fault that it is."""
+    module = type(error).__module__.partition(".")[0]
+    if module in ("ingest", "delivery", "orchestration", "demo"):
+        return f"Error: {error}"
+    return f"Error: {type(error).__name__}: {error}\nThis was not foreseen; --debug shows where it happened."
+
+
+def _make_console() -> Console:
+    # The stream is named, since runs divert sys.stdout. A file or a pipe gets tables wide enough to be whole.
+    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+@main.command()
+@click.argument("path", metavar="HOME")
+@click.option("--demo", is_flag=True, help="Fill it with the synthetic company's files.")
+@click.option("--scale", type=click.FloatRange(0.01, 100), default=1.0, show_default=True, help="Size of the company.")
+@click.option("--days", type=click.IntRange(2, 366), default=30, show_default=True, help="Days of its history.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Same seed, same files.")
+@click.option("--debug", is_flag=True, help="Print the traceback of a failure.")
+def init(path: str, demo: bool, scale: float, days: int, seed: int, debug: bool) -> None:
+    """Make a home: folders, a commented sources.yml and policies.yml, and headers of every config CSV."""
+    console = _make_console()
+    context = click.get_current_context()
+    given = {name for name in ("scale", "days", "seed") if context.get_parameter_source(name) is not None}
+    sourced = {name for name in given if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+    if sourced and not demo:
+        raise click.UsageError(f"--{sorted(sourced)[0]} is about the synthetic company: give --demo with it")
+    with _explained_failures(debug=debug):
+        home = _create_demo(path, console, scale=scale, days=days, seed=seed) if demo else create_home(path)
+        console.print(f"Home: {escape(str(home.path))}", soft_wrap=True)
+        if not demo:
+            console.print(f"Next: name your sources in {escape(str(home.sources_path))}", soft_wrap=True)
+        console.print(f"Then: wattledger run --home {escape(str(home.path))}", soft_wrap=True)
+
+
+def _create_demo(path: str, console: Console, *, scale: float, days: int, seed: int) -> "Home":
+    """A home with the synthetic company, there whole or not at all. An existing home is left alone."""
+    from demo.company import write_company
+
+    target = Path(path).expanduser().absolute()
+    if target.exists() and any(target.iterdir()):
+        raise HomeError(f"{target} is not empty, and the demo's files would mix with what is there. Name a new folder.")
+    aside = target.with_name(f".{target.name}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    create_home(aside)
+    with ConsoleProgress(console) as progress:
+        write_company(aside, scale=scale, days=days, seed=seed, progress=progress.report)
+    aside.replace(target)
+    return open_home(target)
+
+
+@main.command()
+@_home_command
+@click.option("--target", type=click.Choice(["duckdb"]), default="duckdb", show_default=True, help="The engine.")
+@click.option("--full-refresh", is_flag=True, help="Build everything anew, not only what changed.")
+def run(command: _Command, target: str, full_refresh: bool) -> int:
+    """Land what is new, build, check, publish, and write the report."""
+    from orchestration.run_summary import print_marts, print_sources
+
+    with command.pipeline() as pipeline:
+        troubles = pipeline.land()
+        built = pipeline.build(target=target, full_refresh=full_refresh)
+        published = pipeline.publish()
+        if published or not (command.home.report_dir / "index.html").exists():
+            pipeline.write_report()
+    print_sources(command.console, command.home)
+    print_marts(command.console, command.home)
+    if not (built or published):
+        command.console.print("Nothing had changed since the last run.")
+    return _print_troubles(command, troubles)
+
+
+@main.command()
+@_home_command
+def land(command: _Command) -> int:
+    """Land what is new or changed in the sources and the config."""
+    from orchestration.run_summary import print_sources
+
+    with command.pipeline() as pipeline:
+        troubles = pipeline.land()
+    print_sources(command.console, command.home)
+    return _print_troubles(command, troubles)
+
+
+@main.command()
+@_home_command
+@click.option("--target", type=click.Choice(["duckdb"]), default="duckdb", show_default=True, help="The engine.")
+@click.option("--full-refresh", is_flag=True, help="Build everything anew, not only what changed.")
+def build(command: _Command, target: str, full_refresh: bool) -> None:
+    """Build and check what the lake's changes touch; nothing touched, nothing done."""
+    with command.pipeline() as pipeline:
+        built = pipeline.build(target=target, full_refresh=full_refresh)
+    command.console.print(
+        "Built; every test and law holds." if built else "Nothing to build: the lake has not changed."
+    )
+
+
+@main.command()
+@_home_command
+def check(command: _Command) -> None:
+    """Run every test and law against the warehouse as it stands."""
+    with command.pipeline() as pipeline:
+        pipeline.check()
+    command.console.print("Every test and law holds.")
+
+
+@main.command()
+@_home_command
+def publish(command: _Command) -> None:
+    """Publish the marts of the last good build."""
+    with command.pipeline() as pipeline:
+        published = pipeline.publish()
+    said = "Published" if published else "Published already"
+    command.console.print(f"{said}: {escape(str(command.home.published_dir))}", soft_wrap=True)
+
+
+@main.command()
+@_home_command
+def report(command: _Command) -> None:
+    """Write the one-page report of what is published."""
+    with command.pipeline() as pipeline:
+        pipeline.write_report()
+    command.console.print(f"Report: {escape(str(command.home.report_dir / 'index.html'))}", soft_wrap=True)
+
+
+@main.command()
+@_home_command
+@click.option("--date", "report_date", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The UTC day.")
+@click.option("--team", "team_ids", multiple=True, help="This team only; may be given again.")
+@click.option("--send", is_flag=True, help="Send by SMTP (WATTLEDGER_SMTP_*); else they stay in the outbox.")
+def email(command: _Command, report_date: datetime, team_ids: tuple[str, ...], send: bool) -> int:
+    """Write the daily emails of a day to the outbox, and send them if told to."""
+    from orchestration.assets.delivery import EmailsConfig
+
+    config = EmailsConfig(report_date=f"{report_date:%Y-%m-%d}", team_ids=list(team_ids), send=send)
+    with command.pipeline() as pipeline:
+        done, troubles = pipeline.deliver_emails(config)
+    outbox = command.home.outbox_dir / done["report_date"]
+    command.console.print(f"{done['emails_written']} emails in {escape(str(outbox))}", soft_wrap=True)
+    if send:
+        command.console.print(f"{done['emails_sent']} sent")
+    for what in ("teams_without_recipients", "teams_without_charges"):
+        if done[what] != "none":
+            command.console.print(f"{what.replace('_', ' ')}: {escape(done[what])}", soft_wrap=True)
+    return _print_troubles(command, troubles)
+
+
+@main.command()
+@_home_command
+def doctor(command: _Command) -> int:
+    """Say what is wrong with the home, and the mend. Changes nothing."""
+    from orchestration.doctor import State, examine_home
+
+    marks = {State.FINE: "[green]fine [/]", State.NOTE: "[yellow]note [/]", State.WRONG: "[red]wrong[/]"}
+    wrong = 0
+    for finding in examine_home(command.home):
+        command.console.print(
+            f"{marks[finding.state]} [bold]{escape(finding.area)}[/]: {escape(finding.text)}", soft_wrap=True
+        )
+        if finding.mend and finding.state is not State.FINE:
+            command.console.print(f"      mend: {escape(finding.mend)}", soft_wrap=True)
+        wrong += finding.state is State.WRONG
+    command.console.print(f"{wrong} things are wrong." if wrong else "Nothing is wrong.")
+    return FAILED if wrong else 0
+
+
+def _print_troubles(command: _Command, troubles: list[str]) -> int:
+    for trouble in troubles:
+        command.console.print(f"[red]refused[/] {escape(trouble)}", soft_wrap=True)
+    return FAILED if troubles else 0
+
+
+if __name__ == "__main__":
+    main()

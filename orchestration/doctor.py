@@ -1,0 +1,149 @@
+"""What is wrong with a home, and the mend: config, sources, versions, lock, quarantine, build, publication."""
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from delivery.publish import MARTS_FILE, read_build_id
+from ingest.config import ConfigError, SourceConfig, load_sources
+from ingest.contracts import DATED_FACTS
+from ingest.dated_facts import read_dated_fact
+from ingest.home import Home, LockHeldError, hold_lock
+from ingest.kinds import KINDS
+from ingest.storage import StorageError, list_objects
+from orchestration.build_state import NotBuiltError, read_built
+from orchestration.landed import SourceTotals, read_quarantine_reasons, read_source_totals
+
+_PACKAGES: Final = ("wattledger", "dagster", "dagster-dbt", "dbt-core", "dbt-duckdb", "duckdb", "deltalake", "polars")
+_LATE_AFTER: Final = timedelta(days=2)  # bills of the large clouds arrive within a day, restated for two
+
+
+class State(StrEnum):
+    """How one finding stands. Only `wrong` makes the doctor's exit code 1."""
+
+    FINE = "fine"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    area: str
+    state: State
+    text: str
+    mend: str = ""
+
+
+def examine_home(home: Home) -> Iterator[Finding]:
+    """Every finding, in the order in which data flows. Writes nothing."""
+    yield Finding("versions", State.FINE, _list_versions())
+    yield _examine_lock(home)
+    yield from _examine_config(home)
+    totals = {source.source_name: source for source in read_source_totals(home)}
+    yield from _examine_sources(home, totals)
+    yield from _examine_quarantine(home, totals)
+    yield from _examine_build(home)
+
+
+def _list_versions() -> str:
+    packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    return f"Python {platform.python_version()}, {packages}"
+
+
+def _examine_lock(home: Home) -> Finding:
+    try:
+        with hold_lock(home):
+            return Finding("lock", State.FINE, "nobody is writing this home")
+    except LockHeldError as error:
+        return Finding("lock", State.NOTE, str(error))
+
+
+def _examine_config(home: Home) -> Iterator[Finding]:
+    try:
+        load_sources(home, KINDS)
+    except ConfigError as error:
+        yield Finding("config", State.WRONG, "\n".join(error.problems), f"correct {home.sources_path}")
+    else:
+        yield Finding("config", State.FINE, f"{home.sources_path.name} is valid")
+    for fact in (read_dated_fact(home, name) for name in DATED_FACTS):
+        if fact.problems:
+            lines = "\n".join(str(problem) for problem in fact.problems[:10])
+            more = f"\nand {len(fact.problems) - 10} more" if len(fact.problems) > 10 else ""
+            yield Finding(
+                "config", State.WRONG, f"{lines}{more}", f"correct {fact.path}; until then the last valid version holds"
+            )
+        elif fact.path.suffix == ".csv":
+            yield Finding("config", State.FINE, f"{fact.path.name}: {fact.table.num_rows:,} rows")
+
+
+def _examine_sources(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Finding]:
+    try:
+        sources = load_sources(home, KINDS).sources
+    except ConfigError:
+        return  # said above
+    if not sources:
+        yield Finding("sources", State.WRONG, "sources.yml names no source", f"add one to {home.sources_path}")
+    newest = max((source.data_through_at for source in totals.values() if source.data_through_at), default=None)
+    for source in sources:
+        yield _examine_location(source, home)
+        landed = totals.get(source.name)
+        if landed is None:
+            yield Finding(f"source {source.name}", State.NOTE, "nothing of it has landed yet", "wattledger run")
+        elif newest and landed.data_through_at and newest - landed.data_through_at > _LATE_AFTER:
+            yield Finding(
+                f"source {source.name}",
+                State.NOTE,
+                f"stale: its data ends {landed.data_through_at:%Y-%m-%d %H:%M}, another's {newest:%Y-%m-%d %H:%M} UTC",
+                "see whether its export still runs",
+            )
+
+
+def _examine_location(source: SourceConfig, home: Home) -> Finding:
+    area = f"source {source.name}"
+    try:
+        count = len(list_objects(source.location, source.options, home.path))
+    except StorageError as error:
+        return Finding(area, State.WRONG, f"not reachable: {error}", f"correct its location in {home.sources_path}")
+    if count == 0:
+        return Finding(
+            area, State.WRONG, f"{source.location}: no object there", "correct the location, or export to it"
+        )
+    return Finding(area, State.FINE, f"{source.location}: {count:,} objects")
+
+
+def _examine_quarantine(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Finding]:
+    refused = {name: source.refused_object_count for name, source in totals.items() if source.refused_object_count}
+    for name, count in refused.items():
+        yield Finding(
+            f"source {name}",
+            State.WRONG,
+            f"{count:,} of its objects are refused whole; what they replace stands",
+            "mend or remove the objects named below, then `wattledger run`",
+        )
+    for reason in read_quarantine_reasons(home):
+        yield Finding(
+            "quarantine",
+            State.NOTE,
+            f"{reason.source_name}: {reason.entry_count:,} x {reason.reason}, last in {reason.last_object_uri}",
+            f"rows are in {home.quarantine_dir}, by source, object, position and field",
+        )
+
+
+def _examine_build(home: Home) -> Iterator[Finding]:
+    try:
+        built = read_built(home)
+    except NotBuiltError as error:
+        yield Finding("warehouse", State.WRONG, str(error), f"wattledger run --home {home.path}")
+        return
+    yield Finding("warehouse", State.FINE, f"build {built}, all laws held")
+    published = read_build_id(home.published_dir / MARTS_FILE)
+    if published != built:
+        yield Finding(
+            "published", State.WRONG, f"published is {published or 'nothing'}, built is {built}", "wattledger publish"
+        )
+    else:
+        yield Finding("published", State.FINE, f"build {published}")

@@ -1,0 +1,83 @@
+"""What stands in the lake by source, out of the registry and the quarantine: for summaries, metadata and the doctor."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from ingest import lake
+from ingest.contracts import DELIVERIES, QUARANTINE
+from ingest.home import Home
+from ingest.registry import REFUSED, latest_sql
+
+_SOURCES_SQL: Final = """
+select
+    source_name,
+    any_value(source_kind) as source_kind,
+    count(distinct object_uri) as object_count,
+    count(distinct object_uri) filter (where status = $refused) as refused_object_count,
+    sum(rows_read)::bigint as rows_read,
+    sum(rows_landed)::bigint as rows_landed,
+    sum(rows_quarantined)::bigint as rows_quarantined,
+    max(data_through_at) as data_through_at,
+    max(landed_at) as landed_at
+from ({rows})
+group by source_name
+order by source_name
+"""
+
+_REASONS_SQL: Final = """
+select source_name, reason, count(*) as entry_count, max(object_uri) as last_object_uri, max(refused_at) as refused_at
+from ({rows})
+group by source_name, reason
+order by refused_at desc, entry_count desc
+limit {limit}
+"""
+
+
+@dataclass(frozen=True)
+class SourceTotals:
+    """All objects of one source as they hold now; every row read was landed or quarantined."""
+
+    source_name: str
+    source_kind: str
+    object_count: int
+    refused_object_count: int
+    rows_read: int
+    rows_landed: int
+    rows_quarantined: int
+    data_through_at: datetime | None  # UTC
+    landed_at: datetime  # UTC
+
+
+@dataclass(frozen=True)
+class QuarantineReason:
+    """Entries of one source that were refused for one reason."""
+
+    source_name: str
+    reason: str
+    entry_count: int
+    last_object_uri: str
+    refused_at: datetime  # UTC
+
+
+def read_source_totals(home: Home) -> list[SourceTotals]:
+    """By source name; a source of which nothing was ever read is absent."""
+    with lake.open_engine(home) as engine:
+        rows = latest_sql(lake.select_files_sql(engine, DELIVERIES, lake.list_files(home, DELIVERIES)))
+        found = engine.execute(_SOURCES_SQL.format(rows=rows), {"refused": REFUSED}).fetchall()
+    return [SourceTotals(*values) for values in found]
+
+
+def read_quarantine_counts(home: Home) -> dict[str, int]:
+    """Refused rows, objects and deliveries by source."""
+    with lake.open_engine(home) as engine:
+        rows = lake.select_files_sql(engine, QUARANTINE, lake.list_files(home, QUARANTINE))
+        return dict(engine.execute(f"select source_name, count(*) from ({rows}) group by all order by all").fetchall())
+
+
+def read_quarantine_reasons(home: Home, limit: int = 10) -> list[QuarantineReason]:
+    """The latest reasons first."""
+    with lake.open_engine(home) as engine:
+        rows = lake.select_files_sql(engine, QUARANTINE, lake.list_files(home, QUARANTINE))
+        found = engine.execute(_REASONS_SQL.format(rows=rows, limit=int(limit))).fetchall()
+    return [QuarantineReason(*values) for values in found]

@@ -1,0 +1,92 @@
+"""The steps of the way, each one Dagster run on one home: land, build, check, publish, report, emails."""
+
+from typing import TextIO, cast
+
+import dagster as dg
+
+from delivery.publish import MARTS_FILE, read_build_id
+from ingest.home import Home
+from orchestration.assets.delivery import DAILY_EMAILS, PUBLISHED_MARTS, REPORT, EmailsConfig, make_delivery_assets
+from orchestration.assets.landing import make_landing_assets
+from orchestration.assets.measures import TROUBLES
+from orchestration.build_state import plan_build, read_built
+from orchestration.dbt_runtime import ensure_manifest
+from orchestration.resources import ProgressListener
+from orchestration.runs import HomeRuns
+
+
+class Pipeline:
+    """The caller holds the home's lock, so that nothing moves between the steps."""
+
+    def __init__(self, home: Home, command: str, progress: ProgressListener, log: TextIO, *, is_verbose: bool) -> None:
+        self._home = home
+        self._progress = progress
+        self._runs = HomeRuns(home, command, progress, log, is_verbose=is_verbose)
+
+    def land(self) -> list[str]:
+        """Land what is new of every source and of the config; returns what was refused or could not be reached."""
+        result = self._runs.materialize(make_landing_assets())
+        return _list_troubles(result)
+
+    def build(self, *, target: str = "duckdb", full_refresh: bool = False) -> bool:
+        """Build and check what the lake's changes touch; False when they touch nothing, and dbt was not started.
+
+        Raises `DbtError` when a model or a law fails.
+        """
+        # Decided here, before the asset decides again: loading dagster-dbt takes longer than a run with nothing to do.
+        if plan_build(self._home, full_refresh=full_refresh).is_empty:
+            return False
+        self._run_warehouse(dg.AssetSelection.all(), target=target, full_refresh=full_refresh)
+        return True
+
+    def check(self) -> None:
+        """Every dbt test and law against the warehouse as it stands. Raises `DbtError` when one fails."""
+        read_built(self._home)
+        self._run_warehouse(dg.AssetSelection.all_asset_checks())
+
+    def publish(self) -> bool:
+        """Publish the warehouse's marts; False when that build is what is published already."""
+        build_id = read_built(self._home)
+        if read_build_id(self._home.published_dir / MARTS_FILE) == build_id:
+            return False
+        self._deliver(PUBLISHED_MARTS)
+        return True
+
+    def write_report(self) -> None:
+        """HOME/report/index.html out of the published marts."""
+        self._deliver(REPORT)
+
+    def deliver_emails(self, config: EmailsConfig) -> tuple[dict[str, str], list[str]]:
+        """The daily emails; returns what was done, by name, and what a person must know of."""
+        result = self._deliver(DAILY_EMAILS, dg.RunConfig(ops={DAILY_EMAILS.to_python_identifier(): config}))
+        (materialization,) = result.asset_materializations_for_node(DAILY_EMAILS.to_python_identifier())
+        done = {name: str(value.value) for name, value in materialization.metadata.items()}
+        return done, _list_troubles(result)
+
+    def _run_warehouse(
+        self, selection: dg.AssetSelection, *, target: str = "duckdb", full_refresh: bool = False
+    ) -> None:
+        manifest_path = ensure_manifest(self._home)
+        # Loading dagster-dbt takes seconds, so only a command that runs dbt does.
+        from orchestration.assets.warehouse import BuildConfig, make_dbt_resource, make_warehouse_assets
+
+        warehouse = make_warehouse_assets(manifest_path)
+        self._runs.materialize(
+            [warehouse],
+            selection=selection,
+            resources={"dbt": make_dbt_resource(target)},
+            run_config=dg.RunConfig(ops={"warehouse": BuildConfig(full_refresh=full_refresh)}),
+        )
+
+    def _deliver(self, key: dg.AssetKey, run_config: dg.RunConfig | None = None) -> dg.ExecuteInProcessResult:
+        selection = dg.AssetSelection.assets(key)
+        return self._runs.materialize(make_delivery_assets([]), selection=selection, run_config=run_config)
+
+
+def _list_troubles(result: dg.ExecuteInProcessResult) -> list[str]:
+    troubles: list[str] = []
+    for evaluation in result.get_asset_check_evaluations():
+        told = evaluation.metadata.get(TROUBLES)
+        if not evaluation.passed and isinstance(told, dg.JsonMetadataValue):
+            troubles += cast(list[str], told.value)
+    return troubles

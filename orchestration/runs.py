@@ -1,0 +1,111 @@
+"""In-process Dagster runs for the command line: same assets, same instance as the web UI, noise into a log file."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TextIO, cast
+
+import dagster as dg
+
+from ingest.home import Home
+from orchestration.resources import HomeResource, ProgressListener
+
+CLI_TAG: Final = "wattledger/command"
+_LOGS_KEPT: Final = 20
+_INSTANCE_SETTINGS: Final = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+
+
+class HomeRuns:
+    """The runs of one command on one home. The caller holds the home's lock."""
+
+    def __init__(self, home: Home, command: str, progress: ProgressListener, log: TextIO, *, is_verbose: bool) -> None:
+        self._home = home
+        self._command = command
+        self._progress = progress
+        self._log = log
+        self._is_verbose = is_verbose
+
+    def materialize(
+        self,
+        assets: Sequence[dg.AssetsDefinition],
+        *,
+        selection: dg.AssetSelection | None = None,
+        resources: Mapping[str, object] | None = None,
+        run_config: dg.RunConfig | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """One run of `assets`. Raises what a failing asset raised."""
+        shared = {"home": HomeResource(path=str(self._home.path)), "progress": self._progress}
+        with divert_output(self._log, is_verbose=self._is_verbose), open_instance(self._home) as instance:
+            close_dead_runs(instance)
+            return dg.materialize(
+                assets,
+                selection=selection,
+                instance=instance,
+                resources={**shared, **(resources or {})},
+                run_config=run_config,
+                tags={CLI_TAG: self._command},
+            )
+
+
+def prepare_instance_dir(home: Home) -> Path:
+    """HOME/.state/dagster with telemetry off: what DAGSTER_HOME is for this home."""
+    home.dagster_dir.mkdir(parents=True, exist_ok=True)
+    settings = home.dagster_dir / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text(_INSTANCE_SETTINGS, encoding="utf-8")
+    return home.dagster_dir
+
+
+@contextlib.contextmanager
+def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """Dagster's record of runs and assets of this home; `dagster dev` shows the same."""
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+    with dg.DagsterInstance.from_config(str(prepare_instance_dir(home))) as instance:
+        yield instance
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark as failed what a killed command left running: this process has the lock that they would need."""
+    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=unfinished)):
+        if CLI_TAG in run.tags:
+            instance.report_run_failed(run, "The command that ran this was killed.")
+
+
+def prepare_log(home: Home, command: str) -> Path:
+    """Path of a log file for one command; the oldest ones are removed."""
+    logs_dir = home.state_dir / "logs"
+    logs_dir.mkdir(parents=True, exist_ok=True)
+    for old in sorted(logs_dir.glob("*.log"))[: -(_LOGS_KEPT - 1)]:
+        old.unlink(missing_ok=True)
+    return logs_dir / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{command}-{os.getpid()}.log"
+
+
+@contextlib.contextmanager
+def divert_output(log: TextIO, *, is_verbose: bool) -> Iterator[None]:
+    """Inside the block, what Dagster and dbt print goes to the log; to the terminal as well when verbose."""
+    out: TextIO = cast(TextIO, _Tee(sys.stdout, log)) if is_verbose else log
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        yield
+
+
+class _Tee:
+    """Two text streams as one."""
+
+    def __init__(self, *streams: TextIO) -> None:
+        self._streams = streams
+
+    def write(self, text: str) -> int:
+        for stream in self._streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        for stream in self._streams:
+            stream.flush()
+
+    def isatty(self) -> bool:
+        return False

@@ -1,0 +1,27 @@
+"""What runs by the clock. Stopped until somebody starts it in the UI, so that `dagster dev` on a laptop stays quiet."""
+
+import dagster as dg
+
+from orchestration.assets.delivery import DAILY_EMAILS
+
+EVERYTHING = dg.define_asset_job(
+    "everything",
+    selection=dg.AssetSelection.all(),
+    description="Land what is new, build what it touches, check, publish, write the report and the daily emails.",
+)
+
+REFRESH = dg.define_asset_job(
+    "refresh",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(DAILY_EMAILS),
+    description="Everything but the emails, which belong to a day and not to an arrival.",
+)
+
+# Providers close a UTC day within about five hours; what comes later is a restatement the next run picks up.
+DAILY = dg.ScheduleDefinition(
+    name="daily",
+    job=EVERYTHING,
+    cron_schedule="0 6 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every day at 06:00 UTC: the whole way, ending with the emails in the outbox.",
+)
