@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 pytestmark = pytest.mark.slow
-NANO = Decimal("0.000000001")
 
 SOURCES = {
     "focus-1-0": ("focus", "focus_1_0_official_sample/*.csv.gz"),
@@ -111,11 +110,22 @@ def test_the_control_sums_of_the_generated_files_hold(warehouse):
 
 
 def test_unused_commitments_are_waste(warehouse):
-    found = warehouse.execute(
-        "select round(sum(waste_cost_usd), 2) from marts.fct_waste where waste_kind = 'unused_commitment'"
-        " and usage_date >= date '2026-05-01'"
+    found = dict(
+        warehouse.execute(
+            """select provider_name, sum(effective_cost_usd) from marts.fct_cost_ledger
+            where source_name = 'focus-1-2' and cost_pool = 'unused_commitment' group by 1"""
+        ).fetchall()
+    )
+    assert {provider: round(total, 2) for provider, total in found.items()} == {
+        "AWS": Decimal("5199.70"),
+        "Microsoft Azure": Decimal("10512.18"),
+        "Google Cloud": Decimal("7538.46"),
+    }
+    (wasted,) = warehouse.execute(
+        "select sum(waste_cost_usd) from marts.fct_waste"
+        " where waste_kind = 'unused_commitment' and usage_date >= date '2026-05-01'"
     ).fetchone()
-    assert found == (Decimal("5199.70") + Decimal("10512.18") + Decimal("7538.46"),)
+    assert wasted == sum(found.values())
 
 
 def test_the_same_calls_in_two_log_formats_are_counted_once(warehouse):
