@@ -97,7 +97,7 @@ class Focus:
             f"compression = '{compression}', store_rejects = true, rejects_limit = 0)"
         )
         if date_format is None:
-            date_format = _detect_date_format(connection, scan, spelled["billing_period_start"])
+            date_format = _detect_date_format(connection, scan, spelled.get("billing_period_start"))
         select = focus_sql.build_select(scan, spelled, extra, defaults, date_format)
         held: list[tuple[int, str, str, str]] = []
         for batch, problems, spoiled in _stream(connection, select, header_line):
@@ -142,7 +142,7 @@ class Focus:
         ]
         source = f"select {', '.join(texts)} from ({scan})"
         if date_format is None:
-            date_format = _detect_date_format(connection, source, spelled["billing_period_start"])
+            date_format = _detect_date_format(connection, source, spelled.get("billing_period_start"))
         select = focus_sql.build_select(source, spelled, extra, defaults, date_format)
         try:
             for batch, problems, spoiled in _stream(connection, select, 0):
@@ -191,7 +191,7 @@ def _read_rejects(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, str,
         if error_type == "INVALID ENCODING":
             raise ObjectRefusedError("not UTF-8: save the export as UTF-8", position=line, found=(text or "")[:500])
     return [
-        (line, "", f"{message.rstrip('.')}: the line does not fit the header", text or "")
+        (line, "", f"{message.rstrip('.')}: the line does not fit the header", (text or "").strip("\r\n"))
         for line, _, message, text in found
     ]
 
@@ -242,13 +242,13 @@ def _match_columns(header: list[str], defaults: Mapping[str, str]) -> tuple[dict
             field=focus_sql.spell(missing[0]),
             found=shown,
         )
-    for name in focus_sql.REQUIRED:
-        spelled.setdefault(name, "null::varchar")
     return spelled, extra
 
 
-def _detect_date_format(connection: duckdb.DuckDBPyConnection, scan: str, column: str) -> str | None:
+def _detect_date_format(connection: duckdb.DuckDBPyConnection, scan: str, column: str | None) -> str | None:
     """The one order of day and month that makes every billing period start on the first of a month, if it is one."""
+    if column is None:
+        return None
     first = connection.execute(f"select {column} from ({scan}) limit 1").fetchone()
     if first is None or first[0] is None or "/" not in first[0]:
         return None
