@@ -39,14 +39,19 @@ def test_ticks_are_round_and_take_in_the_data(low: D, high: D, ticks: list[D]) -
 
 
 def test_columns_stack_up_from_zero_and_negative_ones_down() -> None:
-    svg = draw(Series("a", "red", [D(50), D(50), D(100)]), Series("credit", "green", [D(50), D(-50), D(0)]))
+    svg = draw(
+        Series("a", "red", [D(50), D(50), D(100)]),
+        Series("credit", "green", [D(50), D(-50), D(0)]),
+        Series("b", "blue", [D(0), D(50), D(0)]),
+    )
     # 200 units of height from 100 at the top to -50 at the bottom: zero is at 8 + 200 * 100 / 150.
-    bars = re.findall(r'y="([\d.]+)" width="[\d.]+" height="([\d.]+)" fill="(red|green)"', svg)
+    bars = re.findall(r'y="([\d.]+)" width="[\d.]+" height="([\d.]+)" fill="(red|green|blue)"', svg)
     assert bars == [
         ("74.67", "66.67", "red"),
         ("8", "66.67", "green"),
         ("74.67", "66.67", "red"),
         ("141.33", "66.67", "green"),
+        ("8", "66.67", "blue"),
         ("8", "133.33", "red"),
     ]
 

@@ -201,6 +201,16 @@ def test_hostile_text_is_escaped_in_html_and_kept_on_its_line_in_text(
     ]
 
 
+def test_hostile_findings_and_sources_forge_no_line(warehouse: Path, tmp_path: Path) -> None:
+    forged = "stop it\r\nMonth to date   $0.00\u2028Build b9"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("update marts.fct_waste set recommended_action = ?", [forged])
+    publish(warehouse, tmp_path / "out", build_id="b1", data_through={forged: None})
+    lines = read_part(parse(build_emails(tmp_path / "out", DAY, RECIPIENTS)), "plain").splitlines()
+    assert len([line for line in lines if line.startswith("Month to date")]) == 1
+    assert len([line for line in lines if line.startswith("Build ")]) == 1
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
 def test_a_text_cell_that_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> None:
     rows = list(csv.reader(io.StringIO(write_csv(["team_id", "usd"], [[text, -5]]), newline="")))

@@ -77,7 +77,7 @@ def test_the_page_says_the_numbers(published: Path, tmp_path: Path) -> None:
         "Effective cost $1,460.00",
         "every period foots to the nano-dollar",
         "Owned by a team 79.5%",
-        "Wasted $73.00 1 findings have no USD yet",
+        "Wasted $73.00 1 finding has no USD yet",
         "Research $1,060.00 72.6%",
         "25.0% Worked, 48.0 h",
         "86.4 kWh",
