@@ -134,6 +134,8 @@ class LandingRun:
         withdrawn = {
             uri: rows for uri, rows in known.items() if uri not in listed and any(row.status == REFUSED for row in rows)
         }
+        if not withdrawn:
+            return
         rows: list[RegistryRow] = []
         for had in withdrawn.values():
             standing = [row for row in had if row.status != REFUSED]
