@@ -102,7 +102,7 @@ def open_engine(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     scratch.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(config={"memory_limit": _ENGINE_MEMORY, "temp_directory": str(scratch)})
     try:
-        connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
         yield connection
     finally:
         connection.close()

@@ -135,6 +135,7 @@ def _open_warehouse(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
             "use published/marts.duckdb); if it is damaged, delete it: the next build makes it anew from the lake."
         ) from error
     try:
+        connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
         yield connection
     finally:
         connection.close()

@@ -19,7 +19,7 @@ from ingest.contracts import FOCUS_CHARGES, LandingTable
 from ingest.payload import iterate_blocks
 from ingest.source import ObjectRefusedError, RowSink, SourceObject
 
-_ROWS_PER_BATCH: Final = 50_000
+_ROWS_PER_BATCH: Final = 20_000
 _HEADER_BYTES: Final = 1 << 20
 _MOST_HELD_PROBLEMS: Final = 10_000
 _MEMORY: Final = "512MB"
@@ -70,7 +70,7 @@ class Focus:
             head = file.read(4)
         connection = duckdb.connect(config={"memory_limit": _MEMORY})
         try:
-            connection.execute("set TimeZone = 'UTC'")
+            connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
             if head == _PARQUET_MAGIC:
                 self._read_parquet(connection, source_object, sink, defaults, date_format)
             else:
