@@ -29,7 +29,9 @@ def plan_build(home: Home, *, full_refresh: bool) -> BuildPlan:
     begun = _read_rows(home, _TOUCHED_SQL) if _marker(home).exists() else []
     fingerprint = fingerprint_code()
     plan = pin(home, full_refresh=full_refresh, code_fingerprint=fingerprint)
-    if _marker(home).exists() and not plan.is_full_refresh and not set(begun) <= set(_read_rows(home, _TOUCHED_SQL)):
+    if not _marker(home).exists() or plan.is_full_refresh:
+        return plan
+    if plan.is_empty or not set(begun) <= set(_read_rows(home, _TOUCHED_SQL)):
         return pin(home, full_refresh=True, code_fingerprint=fingerprint)
     return plan
 

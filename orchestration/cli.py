@@ -126,10 +126,13 @@ def init(path: str, demo: bool, scale: float, days: int, seed: int, debug: bool)
     """Make a home: folders, a commented sources.yml and policies.yml, and headers of every config CSV."""
     console = _make_console()
     context = click.get_current_context()
-    given = {name for name in ("scale", "days", "seed") if context.get_parameter_source(name) is not None}
-    sourced = {name for name in given if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
-    if sourced and not demo:
-        raise click.UsageError(f"--{sorted(sourced)[0]} is about the synthetic company: give --demo with it")
+    given = [
+        name
+        for name in ("scale", "days", "seed")
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given and not demo:
+        raise click.UsageError(f"--{given[0]} is about the synthetic company: give --demo with it")
     with _explained_failures(debug=debug):
         home = _create_demo(path, console, scale=scale, days=days, seed=seed) if demo else create_home(path)
         console.print(f"Home: {escape(str(home.path))}", soft_wrap=True)
@@ -245,7 +248,7 @@ def email(command: _Command, report_date: datetime, team_ids: tuple[str, ...], s
     if send:
         command.console.print(f"{done['emails_sent']} sent")
     for what in ("teams_without_recipients", "teams_without_charges"):
-        if done[what] != "none":
+        if done[what]:
             command.console.print(f"{what.replace('_', ' ')}: {escape(done[what])}", soft_wrap=True)
     return _print_troubles(command, troubles)
 

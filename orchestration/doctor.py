@@ -76,7 +76,7 @@ def _examine_config(home: Home) -> Iterator[Finding]:
             yield Finding(
                 "config", State.WRONG, f"{lines}{more}", f"correct {fact.path}; until then the last valid version holds"
             )
-        elif fact.path.suffix == ".csv":
+        else:
             yield Finding("config", State.FINE, f"{fact.path.name}: {fact.table.num_rows:,} rows")
 
 
@@ -129,7 +129,6 @@ def _examine_quarantine(home: Home, totals: dict[str, SourceTotals]) -> Iterator
             "quarantine",
             State.NOTE,
             f"{reason.source_name}: {reason.entry_count:,} x {reason.reason}, last in {reason.last_object_uri}",
-            f"rows are in {home.quarantine_dir}, by source, object, position and field",
         )
 
 

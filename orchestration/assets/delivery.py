@@ -16,6 +16,7 @@ from delivery.publish import publish
 from delivery.report import build_report
 from ingest.config import load_sources
 from ingest.contracts import DATED_FACTS
+from ingest.dated_facts import UNOWNED
 from ingest.home import Home
 from ingest.kinds import KINDS
 from ingest.lake import list_files, open_engine, select_files_sql
@@ -111,8 +112,10 @@ def make_delivery_assets(mart_keys: Sequence[dg.AssetKey]) -> list[dg.AssetsDefi
                 "report_date": report_date.isoformat(),
                 "emails_written": len(paths),
                 "emails_sent": sum(outcome.fate is Fate.SENT and not outcome.is_skipped for outcome in outcomes),
-                "teams_without_charges": ", ".join(batch.unknown_teams) or "none",
-                "teams_without_recipients": ", ".join(batch.teams_without_recipients) or "none",
+                "teams_without_charges": ", ".join(batch.unknown_teams),
+                "teams_without_recipients": ", ".join(
+                    team_id for team_id in batch.teams_without_recipients if team_id not in (*UNOWNED, "shared")
+                ),
                 "emails": render_markdown(
                     ("team", "subject", "recipients"),
                     [(email.team_id, email.subject, len(email.recipients)) for email in batch.emails],

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
@@ -26,6 +26,9 @@ from orchestration.dbt_runtime import (
 from orchestration.resources import HomeResource, ProgressListener
 
 _NODE_ENDED = frozenset({"LogModelResult", "LogTestResult", "LogSeedResult", "LogSnapshotResult", "LogNodeResult"})
+
+# Unit tests are about the code, which `make test` proves; a home's build proves its data.
+_DATA_ONLY: Final = ("--exclude-resource-type", "unit_test")
 
 
 class HomeDbt(DbtCliResource):
@@ -80,7 +83,7 @@ def make_warehouse_assets(manifest_path: Path) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         with home.locked() as opened:
             if not context.selected_asset_keys:
-                yield from _stream_dbt(context, dbt, opened, progress, ["test"], {})
+                yield from _stream_dbt(context, dbt, opened, progress, ["test", *_DATA_ONLY], {})
                 return
             plan = plan_build(opened, full_refresh=config.full_refresh)
             relations = _relations_by_output(context)
@@ -91,7 +94,7 @@ def make_warehouse_assets(manifest_path: Path) -> dg.AssetsDefinition:
             extent = "everything:" if plan.is_full_refresh else "what changed:"
             context.log.info(f"{extent} {plan.touched_days} days and {plan.touched_periods} billing periods")
             begin_build(opened)
-            arguments = ["build", "--full-refresh"] if plan.is_full_refresh else ["build"]
+            arguments = ["build", *_DATA_ONLY, *(["--full-refresh"] if plan.is_full_refresh else [])]
             yield from _stream_dbt(context, dbt, opened, progress, arguments, relations)
             # A build of some models only leaves the others behind: what it read stays due.
             if context.selected_asset_keys == context.assets_def.keys:
@@ -114,12 +117,13 @@ def _stream_dbt(
         call = dbt.cli(arguments, context=context, target_path=run_dir, raise_on_error=False)
     outcomes: list[Any] = []
     done = 0
+    total = _count_nodes(call.manifest) if context.selected_asset_keys == context.assets_def.keys else None
     for event in call.stream_raw_events():
         info = event.raw_event["info"]
         if info["name"] in _NODE_ENDED:
             node = event.raw_event["data"]["node_info"]
             done += 1
-            progress.report("build", done, None, str(node["node_name"]))
+            progress.report("build and check", done, total, str(node["node_name"]))
         outcomes.extend(
             event.to_default_asset_events(
                 manifest=call.manifest,
@@ -138,6 +142,14 @@ def _stream_dbt(
             yield outcome
     if not succeeded:
         raise DbtError(describe_failures(read_failures(run_dir), run_dir))
+
+
+def _count_nodes(manifest: Mapping[str, Any]) -> int:
+    """What a whole build ends: models that are tables or views, seeds, tests."""
+    return sum(
+        node["resource_type"] in ("model", "seed", "test") and node["config"]["materialized"] != "ephemeral"
+        for node in manifest["nodes"].values()
+    )
 
 
 def _confirm_tables(home: Home, relations: Mapping[str, Relation]) -> Iterator[dg.Output]:
