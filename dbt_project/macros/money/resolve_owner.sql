@@ -13,6 +13,7 @@
         candidates.usage_date,
         rules.rule_id as owner_rule_id,
         rules.match_on as owner_match_on,
+        rules.match_value as owner_match_value,
         rules.team_id,
         rules.cost_center_id,
         rules.environment

@@ -27,5 +27,5 @@ select
     {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
     {{ usd_sum('list_cost_usd') }} as list_cost_usd
 from {{ ref('int_charges__routed') }}
-where route in ('tag', 'rest')
+where route in ('owned', 'rest')
 group by all

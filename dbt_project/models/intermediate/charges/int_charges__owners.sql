@@ -69,6 +69,7 @@ select
     coalesce(owners.usage_date, claimed.usage_date) as usage_date,
     owners.owner_rule_id,
     owners.owner_match_on,
+    owners.owner_match_value,
     owners.team_id,
     owners.cost_center_id,
     owners.environment

@@ -1,5 +1,6 @@
 -- One row per admitted charge group and interval: where it goes first.
--- tag: a tag names its owner · token: an API-model charge · node: a machine that OpenCost knows · rest: all else.
+-- owned: a tag names its owner, or the provider billed an API model to a project that a rule knows · token: an
+-- API-model charge · node: a machine that OpenCost knows · rest: all else.
 with charge_groups as (
     select
         *,
@@ -25,6 +26,7 @@ owned as (
         charge_groups.*,
         owners.owner_rule_id,
         owners.owner_match_on,
+        coalesce(owners.owner_match_value = charge_groups.sub_account_id, false) as is_sub_account_owned,
         owners.team_id as owner_team_id,
         owners.cost_center_id as owner_cost_center_id,
         owners.environment as owner_environment,
@@ -59,7 +61,9 @@ select
         else 'cloud_services'
     end as cost_pool,
     case
-        when owner_match_on = 'tag' then 'tag'
+        when owner_match_on = 'tag' then 'owned'
+        -- The provider's own attribution of tokens is exact; the gateway's weights are not.
+        when is_api_model_charge and owner_match_on = 'account' and is_sub_account_owned then 'owned'
         when is_api_model_charge then 'token'
         when is_node_charge then 'node'
         else 'rest'

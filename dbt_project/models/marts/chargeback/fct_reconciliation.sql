@@ -55,14 +55,15 @@ residual as (
     group by all
 ),
 
--- The gateway knows a provider's traffic, not which of its accounts is billed for it.
+-- The gateway knows a provider's traffic, not which of its accounts is billed for it; what a project's own rule owns
+-- never passed through it.
 model_bills as (
     select
         provider_name,
         billing_period_start_date,
         {{ usd_sum('effective_cost_usd') }} as effective_cost_usd
     from {{ ref('fct_cost_ledger') }}
-    where cost_pool = 'llm_api'
+    where cost_pool = 'llm_api' and allocation_step != 'direct'
     group by all
 ),
 
