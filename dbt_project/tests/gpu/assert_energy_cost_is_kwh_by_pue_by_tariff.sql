@@ -1,4 +1,5 @@
--- Meter energy is card energy x PUE and its cost that x tariff, each rounded once; what is missing leaves null and a reason.
+-- Meter energy is card energy x PUE and its cost that x tariff, each rounded once; what is missing leaves null and a
+-- reason.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_gpu_energy_hourly'}}}) }}
 
 select *

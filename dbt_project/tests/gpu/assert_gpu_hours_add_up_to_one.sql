@@ -1,4 +1,5 @@
--- Law 1 on the GPU-hour: the states of a physical GPU in an hour add up to exactly one GPU-hour, MIG or shared or whole.
+-- Law 1 on the GPU-hour: the states of a physical GPU in an hour add up to exactly one GPU-hour, MIG or shared or
+-- whole.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_gpu_state_hours'}}}) }}
 
 select

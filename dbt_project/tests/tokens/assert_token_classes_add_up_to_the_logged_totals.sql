@@ -1,4 +1,5 @@
--- Disjoint classes: per day and provider's model the mart's classes, its total and the calls' logged totals are one number.
+-- Disjoint classes: per day and provider's model the mart's classes, its total and the calls' logged totals are one
+-- number.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_unit_costs_daily'}}}) }}
 
 with mart as (

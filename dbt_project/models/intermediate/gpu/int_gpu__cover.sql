@@ -1,7 +1,7 @@
--- One row per physical GPU, instant of a sample and clock hour: the milliseconds of the hour that the sample speaks for.
--- A sample speaks until the next one; over a gap of more than gpu_sample_gap_multiple times the GPU's usual spacing of the
--- day (the median) it speaks for one spacing, and what follows is unknown. The first sample also speaks back to midnight
--- and the last on to midnight, where that is no such gap. Days do not look at each other.
+-- One row per physical GPU, instant of a sample and clock hour: the milliseconds of the hour that the sample speaks
+-- for. A sample speaks until the next one; over a gap of more than gpu_sample_gap_multiple times the GPU's usual
+-- spacing of the day (the median) it speaks for one spacing, and what follows is unknown. The first sample also speaks
+-- back to midnight and the last on to midnight, where that is no such gap. Days do not look at each other.
 {{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
 
 {%- set day_milliseconds = 86400000 %}
@@ -15,7 +15,8 @@ with samples as (
     where usage_date in (select usage_date from {{ source('build', 'touched_days') }})
 ),
 
--- Where a GPU has activity metrics, instants that carry only others (slower or faster scrapes) say nothing of its state.
+-- Where a GPU has activity metrics, instants that carry only others (slower or faster scrapes) say nothing of its
+-- state.
 instants as (
     select
         usage_date,

@@ -23,7 +23,10 @@ sited as (
     -- The longest pattern is the most specific.
     qualify row_number() over (
         partition by hosts.usage_date, hosts.hostname
-        order by length(facilities.hostname_pattern) desc, facilities.facility_id, facilities.valid_from_date desc
+        order by
+            length(facilities.hostname_pattern) desc nulls last,
+            facilities.facility_id,
+            facilities.valid_from_date desc
     ) = 1
 )
 

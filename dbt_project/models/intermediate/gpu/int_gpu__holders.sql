@@ -1,7 +1,7 @@
 -- One row per physical GPU, instant, MIG instance and holder: the state it was in, and its part of the card.
 -- Parts are integers that add up to mig_compute_slices x parts_per_mig_slice for each card and instant. MIG instances
--- stand for the card, whose own series is then left out; slices that
--- no instance has are the remainder, which nobody can hold.
+-- stand for the card, whose own series is then left out; slices that no instance has are the remainder, which nobody
+-- can hold.
 {{ config(materialized='ephemeral') }}
 
 {%- set parts_per_slice = parts_per_mig_slice() %}
@@ -38,7 +38,8 @@ holders as (
         end as signal_rank,
         count(*) over holder_instant as holder_count,
         row_number() over (
-            partition by usage_date, gpu_uuid, sampled_at, mig_instance_id order by namespace, pod
+            partition by usage_date, gpu_uuid, sampled_at, mig_instance_id
+            order by namespace nulls last, pod
         ) as holder_number,
         mig_instance_id != '' as is_mig,
         cast(nullif(regexp_extract(mig_profile, '([0-9]+)g', 1), '') as integer) as profile_slices

@@ -32,7 +32,7 @@ book as (
             models.usage_date, models.gateway_provider, models.gateway_model,
             prices.token_class, prices.tier_start_tokens
         order by
-            prices.gateway_model = models.gateway_model desc,
+            prices.gateway_model = models.gateway_model desc nulls last,
             prices.valid_from_date desc,
             prices.price_book desc,
             prices.price_id
@@ -58,7 +58,10 @@ own as (
             and {{ is_valid_on('overrides', 'models.usage_date') }}
     qualify row_number() over (
         partition by models.usage_date, models.gateway_provider, models.gateway_model, overrides.token_class
-        order by overrides.model = models.gateway_model desc, overrides.valid_from_date desc, overrides.usd_per_mtok
+        order by
+            overrides.model = models.gateway_model desc nulls last,
+            overrides.valid_from_date desc,
+            overrides.usd_per_mtok
     ) = 1
 ),
 
@@ -114,7 +117,7 @@ chosen as (
     from candidates
     qualify row_number() over (
         partition by usage_date, gateway_provider, gateway_model, tier_start_tokens, token_class
-        order by is_own desc, price_tier_start_tokens desc
+        order by is_own desc nulls last, price_tier_start_tokens desc nulls last
     ) = 1
 )
 
@@ -128,12 +131,12 @@ select
         order by tier_start_tokens nulls last
     ) as next_tier_start_tokens,
     md5({{ array_sorted_distinct_text('price_id') }}) as price_set_id,
-    {{ array_sorted_distinct_text('price_id') }} as price_ids,
     {% for token_class in [
         'input', 'cache_read', 'cache_write_5m', 'cache_write_1h', 'output', 'input_audio', 'output_audio'
     ] -%}
     cast(max(case when token_class = '{{ token_class }}' then {{ nano_usd('usd_per_mtok') }} end) as bigint)
-        as {{ token_class }}_nano_usd_per_mtok{{ ',' if not loop.last }}
-    {% endfor %}
+        as {{ token_class }}_nano_usd_per_mtok,
+    {% endfor -%}
+    {{ array_sorted_distinct_text('price_id') }} as price_ids
 from chosen
 group by usage_date, gateway_provider, gateway_model, tier_start_tokens

@@ -1,5 +1,5 @@
--- One row per gateway call: who made it, its tokens in disjoint classes and its cost at the dated price book.
--- Logs arrive at least once and in two formats: of the lines of a call, the one with reported usage wins, then the last.
+-- One row per gateway call: who made it, its tokens in disjoint classes and its cost at the dated price book. Logs
+-- arrive at least once and in two formats: of the lines of a call, the one with reported usage wins, then the last.
 {{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
 
 {%- set token_classes = [
@@ -50,7 +50,7 @@ rated as (
         owners.consumer_id,
         coalesce(providers.provider_name, calls.gateway_provider, 'unknown') as provider_name,
         rates.price_set_id,
-        {# A write of unstated life is priced as the default one of 5 minutes, an image as text: the price book says so. -#}
+        {# A write of unstated life is priced as one of 5 minutes, the default; an image as text, as the book does. -#}
         {{ token_cost_nano([
             ('calls.uncached_input_tokens', 'rates.input_nano_usd_per_mtok'),
             ('calls.image_input_tokens', 'rates.input_nano_usd_per_mtok'),

@@ -1,6 +1,7 @@
--- One row per UTC day and finding: GPU-hours held idle by a workload or held by nobody on a node, or a commitment unused.
--- A node's bill of the day is split over the GPU-hours seen on it (policy gpu_all: CPU and memory ride along), so the
--- dollars of GPU findings are an estimate; a node without a bill leaves them null. A projection, never added to the ledger.
+-- One row per UTC day and finding: GPU-hours held idle by a workload or held by nobody on a node, or a commitment
+-- unused. A node's bill of the day is split over the GPU-hours seen on it (policy gpu_all: CPU and memory ride along),
+-- so the dollars of GPU findings are an estimate; a node without a bill leaves them null. A projection, never added to
+-- the ledger.
 with node_states as (
     select
         state_hours.usage_date,
@@ -95,7 +96,8 @@ commitment_findings as (
 select
     usage_date,
     md5(concat_ws(
-        '|', cast(usage_date as string), waste_kind, team_id, resource_id, hostname, gpu_model, coalesce(workload_id, '~')
+        '|', cast(usage_date as string), waste_kind, team_id, resource_id, hostname, gpu_model,
+        coalesce(workload_id, '~')
     )) as finding_key,
     waste_kind,
     team_id,
