@@ -1,6 +1,7 @@
 """FOCUS files of every version and dialect become the same typed rows, or say what is wrong with them."""
 
 import gzip
+import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -146,6 +147,28 @@ def test_dollar_texts_are_amounts_and_are_told(tmp_path: Path, text: str, expect
     row = only_row(read_cells(tmp_path, BilledCost=text))
     assert row["billed_cost"] == Decimal(expected)
     assert "currency_text" in row["_repairs"].split(",")
+
+
+def test_any_spelling_of_an_amount_is_what_exact_arithmetic_says(tmp_path: Path) -> None:
+    generator = random.Random(20260501)
+    texts = []
+    while len(texts) < 4_000:
+        whole, fraction = ("".join(generator.choices("0123456789", k=generator.randint(0, n))) for n in (20, 24))
+        exponent = f"{generator.choice('eE')}{generator.randint(-22, 3)}" if generator.random() < 0.3 else ""
+        if whole or fraction:
+            texts.append(f"{generator.choice(['', '-', '+'])}{whole}{'.' if fraction else ''}{fraction}{exponent}")
+    lines = [f"{text},1,2026-05-01,2026-05-01,2026-05-02,Usage,USD" for text in texts]
+    sink = read_text(tmp_path, "\n".join([HEADER, *lines]))
+    refused = {position for position, *_ in sink.refused}
+    rows = {row["_position"]: row for row in sink.rows}
+    for position, text in enumerate(texts, 2):
+        exact = Decimal(text)
+        expected = exact.quantize(Decimal(1).scaleb(-18), context=Context(prec=80, rounding=ROUND_HALF_UP))
+        if abs(expected) >= 10**20:
+            assert position in refused, text
+            continue
+        assert rows[position]["billed_cost"] == expected, text
+        assert ("rounded_to_18_places" in (rows[position]["_repairs"] or "")) == (expected != exact), text
 
 
 def test_null_has_three_spellings(tmp_path: Path) -> None:
