@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dbt_project.gpu_tokens_fixture import read_rows, run_dbt, touch_days, write_landing
+from tests.dbt_project.small_warehouse import read_rows, run_dbt, touch_days, write_landing
 
 pytestmark = pytest.mark.slow
 

@@ -1,5 +1,5 @@
 {#-
-    Incremental strategy for what looks one day back or ahead (a counter's difference over midnight): every touched
+    Incremental strategy of DuckDB, chosen by `rebuild_touched`, for what looks one day back or ahead (a counter's difference over midnight): every touched
     day and its two neighbours are deleted, then inserted. The model filters by `days_around_touched()` as well.
 -#}
 {% macro get_incremental_replace_around_touched_sql(arguments) -%}

@@ -1,8 +1,7 @@
 {#-
-    Incremental strategy: delete every touched key, then insert what was built for the touched keys. Unlike
-    delete+insert, a day or period that has become empty empties. The model's `unique_key` names the key column and
-    with it the list: usage_date -> touched_days, billing_period_start_date -> touched_periods.
-    Spark has no custom strategy names; there the models' partitions are dropped and overwritten.
+    Incremental strategy of DuckDB, chosen by `rebuild_touched`: delete every touched key, then insert what was built
+    for the touched keys. Unlike delete+insert, a day or period that has become empty empties. The model's `unique_key`
+    names the key column and with it the list: usage_date -> touched_days, billing_period_start_date -> touched_periods.
 -#}
 {% macro get_incremental_replace_touched_sql(arguments) -%}
     {%- set key = arguments['unique_key'] -%}

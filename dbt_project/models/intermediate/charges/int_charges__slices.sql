@@ -1,5 +1,5 @@
 -- One row per source, account, billing period and currency: what was delivered, and whether a rate admits it.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='billing_period_start_date') }}
+{{ config(rebuild_touched('billing_period_start_date')) }}
 
 select
     source_name,

@@ -1,5 +1,5 @@
 -- One row per billing period, commitment, account, owner and day: what was committed to and not used.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='billing_period_start_date') }}
+{{ config(rebuild_touched('billing_period_start_date')) }}
 
 select
     usage_date,

@@ -2,7 +2,7 @@
 -- for. A sample speaks until the next one; over a gap of more than gpu_sample_gap_multiple times the GPU's usual
 -- spacing of the day (the median) it speaks for one spacing, and what follows is unknown. The first sample also speaks
 -- back to midnight and the last on to midnight, where that is no such gap. Days do not look at each other.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 {%- set day_milliseconds = 86400000 %}
 {%- set hour_milliseconds = 3600000 %}

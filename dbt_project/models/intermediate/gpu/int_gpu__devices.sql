@@ -1,5 +1,5 @@
 -- One row per day and physical GPU: where it stood and what it is, as its last sample of the day says.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 with devices as (
     select

@@ -1,6 +1,6 @@
 -- One row per physical GPU and clock hour: its energy by the counter, and by power readings x time.
 -- A pair of counter readings over an hour's edge is divided by time, in whole millijoules that add up to the pair.
-{{ config(materialized='incremental', incremental_strategy='replace_around_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date', with_neighbours=true)) }}
 
 {%- set wide = wide_integer_type() %}
 

@@ -1,7 +1,7 @@
 -- One row per physical GPU and pair of successive readings of its energy counter, on the day of the later one.
 -- The counter belongs to the card: a MIG instance or a pod that repeats it adds nothing. A reading below the one before
 -- is a restart from 0, so all of it is new. The earlier reading is of the same day or of the day before.
-{{ config(materialized='incremental', incremental_strategy='replace_around_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date', with_neighbours=true)) }}
 
 with readings as (
     select

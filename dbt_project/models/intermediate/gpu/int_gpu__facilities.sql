@@ -1,5 +1,5 @@
 -- One row per day and GPU host: the facility whose pattern fits its name best, with the PUE and tariff of that day.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 with hosts as (
     select distinct

@@ -1,5 +1,5 @@
 -- One row per day and cluster node name: the key by which the bill names the machine.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 select
     usage_date,

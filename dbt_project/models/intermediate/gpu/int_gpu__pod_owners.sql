@@ -1,6 +1,6 @@
 -- One row per day, cluster and pod that held a GPU: its team by the pod's own labels, else by its namespace.
 -- Where the exporter's cluster is not set or named otherwise, a pod of the same namespace and name speaks for it.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 with pods as (
     select distinct

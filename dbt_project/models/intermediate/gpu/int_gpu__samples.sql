@@ -1,7 +1,7 @@
 -- One row per GPU or MIG instance, instant and holder ('' for none): the metrics that states and energy need.
 -- Containers of a pod and replicas of a Prometheus collapse; of two values for one series and instant the greater
 -- stays.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 select
     usage_date,

@@ -1,7 +1,7 @@
 -- One row per physical GPU, clock hour, MIG instance, holder, state and basis: its integer weight in the card's hour.
 -- Weights are milliseconds x parts of the card. From the first to the last hour that a sample of the day speaks for,
 -- each hour is whole: what no sample speaks for is `unknown`, held by nobody we know.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 {%- set hour_milliseconds = 3600000 %}
 

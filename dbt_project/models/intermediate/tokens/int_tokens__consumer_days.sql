@@ -1,5 +1,5 @@
 -- One row per day, provider, model and consumer: the weights that push a provider's bill down to who caused it.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 select
     usage_date,

@@ -1,6 +1,6 @@
 -- One row per day, provider and model: what a request or token without a price is taken to expose.
 -- A request without usage is taken to be the mean of the metered requests of the model and day; without any, unknown.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 with model_days as (
     select

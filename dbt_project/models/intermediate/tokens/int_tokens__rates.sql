@@ -1,6 +1,6 @@
 -- One row per day, gateway model and tier of input tokens that has a price: its rate for each token class.
 -- An own price wins over the book in every tier. A class that a tier does not price apart keeps the lower tier's price.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 with models as (
     select distinct

@@ -1,5 +1,5 @@
 -- One row per hour, provider, model, service tier and consumer: the sums that everything downstream reads.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 select
     usage_hour_at,

@@ -1,5 +1,5 @@
 -- One row per request subject (its key, gateway team and tags) and day, with the owner, the app and the consumer.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 with subjects as (
     select distinct

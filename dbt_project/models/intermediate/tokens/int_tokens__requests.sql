@@ -1,6 +1,6 @@
 -- One row per gateway call: who made it, its tokens in disjoint classes and its cost at the dated price book. Logs
 -- arrive at least once and in two formats: of the lines of a call, the one with reported usage wins, then the last.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date') }}
+{{ config(rebuild_touched('usage_date')) }}
 
 {%- set token_classes = [
     'uncached_input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',

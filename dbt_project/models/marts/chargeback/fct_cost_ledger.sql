@@ -1,6 +1,6 @@
 -- One row per day, charge group, owner, environment, workload, consumer, model, step, method and posting period:
 -- where each cent went. The only place where allocated money is computed; every other mart is a projection of it.
-{{ config(materialized='incremental', incremental_strategy='replace_touched', unique_key='billing_period_start_date') }}
+{{ config(rebuild_touched('billing_period_start_date')) }}
 
 select
     allocated.usage_date,

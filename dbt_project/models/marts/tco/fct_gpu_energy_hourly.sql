@@ -1,9 +1,6 @@
 -- One row per UTC hour and physical GPU: its energy at the card, at the meter (x PUE) and at the tariff of the day.
 -- A memo beside the ledger, never in it: a cloud's price holds its electricity already.
-{{ config(
-    materialized='incremental', incremental_strategy='replace_around_touched', unique_key='usage_date',
-    on_schema_change='fail'
-) }}
+{{ config(rebuild_touched('usage_date', with_neighbours=true)) }}
 
 with chosen as (
     select

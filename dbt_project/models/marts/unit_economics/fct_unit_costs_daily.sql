@@ -1,9 +1,6 @@
 -- One row per UTC day, team, app, provider, model and service tier of the gateway's traffic.
 -- Costs are tokens at the dated list price (own prices win), not the invoice; what has no price is null, never 0.
-{{ config(
-    materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date',
-    on_schema_change='fail'
-) }}
+{{ config(rebuild_touched('usage_date')) }}
 
 with request_hours as (
     select *

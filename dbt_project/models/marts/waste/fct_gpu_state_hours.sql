@@ -1,9 +1,6 @@
 -- One row per UTC hour, physical GPU, MIG instance ('' the whole card, `remainder` its slices that no instance has),
 -- holder, state and basis. The rows of a GPU and hour add up to exactly one GPU-hour: largest remainder at 1e-9.
-{{ config(
-    materialized='incremental', incremental_strategy='replace_touched', unique_key='usage_date',
-    on_schema_change='fail'
-) }}
+{{ config(rebuild_touched('usage_date')) }}
 
 with weights as (
     select

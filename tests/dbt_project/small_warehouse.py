@@ -1,4 +1,4 @@
-"""Small warehouses for the tests of the GPU and token models: landing tables by hand, built by the real dbt project."""
+"""Small warehouses for the tests of the models: landing tables by hand, built by the real dbt project."""
 
 import os
 import subprocess
