@@ -1,6 +1,6 @@
 # Every target sets up what it needs in .venv; nothing is written outside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test quick lint format lock clean
+.PHONY: help setup demo dev test quick lint format docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -53,6 +53,9 @@ format: setup ## rewrite Python and SQL in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix dbt_project/models dbt_project/tests
+
+docs: setup ## write docs/data_dictionary.md from the models' yml
+	$(BIN)/python docs/data_dictionary.py
 
 lock: setup ## resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \

@@ -114,6 +114,16 @@ def test_the_small_ledger_is_what_it_should_be(ledger: Path):
     ]
 
 
+def test_no_dollar_and_no_split_weight_is_a_float(ledger: Path):
+    floats = read_rows(
+        ledger,
+        """select table_name, column_name from information_schema.columns
+        where table_schema in ('staging', 'intermediate', 'marts') and data_type in ('DOUBLE', 'FLOAT', 'REAL')
+        and regexp_matches(column_name, '(_usd|_local)$|usd_per_|weight')""",
+    )
+    assert floats == []
+
+
 def test_every_law_turns_red_when_it_is_broken(ledger: Path):
     with duckdb.connect(str(ledger)) as connection:
         for breach in (
