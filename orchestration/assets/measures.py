@@ -104,6 +104,6 @@ def _quote(name: str) -> str:
 def _show_cell(value: object) -> str:
     text = "" if value is None else str(value)
     text = text if len(text) <= _CELL_CHARACTERS else f"{text[: _CELL_CHARACTERS - 1]}…"
-    for character in "\\`*_[]<>|&":
+    for character in "&\\`*_[]<>|":
         text = text.replace(character, f"&#{ord(character)};")
     return " ".join(text.split())

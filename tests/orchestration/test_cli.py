@@ -106,7 +106,7 @@ def test_the_doctor_names_each_thing_that_is_wrong_and_its_mend(tmp_path: Path):
     result = CliRunner().invoke(main, ["doctor", "--home", str(home.path)])
     assert result.exit_code == 1
     assert "source gone: not reachable" in result.output
-    assert "source empty: logs/*.jsonl: nothing there" in result.output
+    assert "source empty: logs/*.jsonl: no object there" in result.output
     assert "fx_rates.csv:2" in result.output
     assert "warehouse.duckdb holds no build" in result.output
     assert "mend: correct its location" in result.output
