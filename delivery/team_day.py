@@ -9,6 +9,8 @@ from delivery.formats import divide, list_days
 from delivery.marts import Marts
 
 CHART_DAYS = 30
+QUIET_BEFORE_MIDNIGHT = timedelta(hours=1)
+"""Samples and logs end with their last event, minutes before the day does: such a source has told the whole day."""
 _AVERAGE_DAYS = 7
 _LISTED_DRIVERS = 5
 _LISTED_WASTES = 5
@@ -217,6 +219,7 @@ def read_team_day(marts: Marts, team_id: str, report_date: date) -> TeamDay:
     )
     days = frozenset(row.usage_date for row in known_days)
     name = _read_name(marts, team_id, report_date)
+    day_end = datetime.combine(report_date + timedelta(days=1), time.min)
     month = _read_month(marts, team_id, month_start, report_date)
     return TeamDay(
         team_id=team_id,
@@ -235,7 +238,7 @@ def read_team_day(marts: Marts, team_id: str, report_date: date) -> TeamDay:
         unread_sources={
             source: through_at
             for source, through_at in marts.build.data_through.items()
-            if through_at is None or through_at < datetime.combine(report_date + timedelta(days=1), time.min)
+            if through_at is None or through_at < day_end - QUIET_BEFORE_MIDNIGHT
         },
     )
 
