@@ -53,6 +53,8 @@ class ConsoleProgress:
         if task not in self._tasks:
             self._tasks[task] = self._bars.add_task(task, total=total, note=note)
         self._bars.update(self._tasks[task], completed=done, total=total, note=note)
+        if done == total:
+            self.end(task)
 
     def end(self, task: str) -> None:
         """Close `task` at what it reached."""

@@ -66,11 +66,13 @@ class Pipeline:
     def _run_warehouse(
         self, selection: dg.AssetSelection, *, target: str = "duckdb", full_refresh: bool = False
     ) -> None:
+        self._progress.report("read the models", 0, 1)
         manifest_path = ensure_manifest(self._home)
         # Loading dagster-dbt takes seconds, so only a command that runs dbt does.
         from orchestration.assets.warehouse import BuildConfig, make_dbt_resource, make_warehouse_assets
 
         warehouse = make_warehouse_assets(manifest_path)
+        self._progress.report("read the models", 1, 1)
         self._runs.materialize(
             [warehouse],
             selection=selection,

@@ -12,6 +12,7 @@ import psutil
 
 from delivery.publish import read_build_id
 from ingest.home import Home
+from orchestration.dbt_runtime import DBT_EXECUTABLE, REPOSITORY, build_environment
 from tests.orchestration.commands import WATTLEDGER, make_environment, read_published, run_wattledger
 
 
@@ -165,3 +166,13 @@ def test_sending_without_a_mail_server_says_which_settings_are_missing(built_hom
     result = run_wattledger("email", "--date", "2026-10-03", "--send", home=built_home)
     assert result.returncode == 1
     assert "WATTLEDGER_SMTP_HOST is not set" in result.stderr
+
+
+def test_the_unit_tests_of_the_models_hold(built_home: Home):
+    # They are left out of a home's builds, which prove data and not code.
+    command = [str(DBT_EXECUTABLE), "--no-use-colors", "test", "--select", "test_type:unit"]
+    environment = make_environment() | build_environment(built_home)
+    tested = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stdout[-5000:]
+    assert "ERROR=0" in tested.stdout
+    assert "PASS=0" not in tested.stdout
