@@ -20,6 +20,7 @@ from ingest.home import Home
 from orchestration.dbt_child import PARENT_VARIABLE
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
+DEFAULT_TARGET: Final = "duckdb"
 DBT_EXECUTABLE: Final = Path(sys.executable).parent / "wattledger-dbt"
 
 _PROJECT_DIR: Final = REPOSITORY / "dbt_project"
@@ -76,7 +77,8 @@ def ensure_manifest(home: Home) -> Path:
         with contextlib.suppress(FileNotFoundError):
             shutil.copy2(home.dbt_target_dir / "partial_parse.msgpack", aside)
         environment = os.environ | build_environment(home) | {"DBT_TARGET_PATH": str(aside)}
-        command = [str(DBT_EXECUTABLE), "--no-use-colors", "parse"]
+        # With the target named as the build names it, or dbt takes the parse for another profile's and starts anew.
+        command = [str(DBT_EXECUTABLE), "--no-use-colors", "parse", "--target", DEFAULT_TARGET]
         parsed = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
         if parsed.returncode != 0:
             raise DbtError(f"dbt cannot read {_PROJECT_DIR}:\n{(parsed.stdout + parsed.stderr).strip()}")

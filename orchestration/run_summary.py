@@ -40,6 +40,18 @@ full join allocated using (provider_name)
 order by delivered.effective_cost_usd desc nulls last, provider_name
 """
 
+_HELD_BACK_SQL: Final = """
+select
+    provider_name,
+    billing_account_id,
+    billing_period_start_date,
+    currency_code,
+    -billed_cost_local as billed_cost_local
+from fct_reconciliation
+where step = 'held_back'
+order by all
+"""
+
 _TEAMS_SQL: Final = """
 select
     team_id,
@@ -74,6 +86,26 @@ class ProviderTotals:
 
 
 @dataclass(frozen=True)
+class HeldBackBill:
+    """A landed bill without an exchange rate: in no total until the rate arrives."""
+
+    provider_name: str
+    billing_account_id: str
+    billing_period_start_date: date
+    currency_code: str | None
+    billed_cost_local: Decimal
+
+    def __str__(self) -> str:
+        bill = f"{self.provider_name} {self.billing_account_id} {self.billing_period_start_date:%Y-%m}"
+        if self.currency_code is None:
+            return f"held back {bill}: {self.billed_cost_local:,.2f} in no currency: name it with options.defaults"
+        return (
+            f"held back {bill}: {self.billed_cost_local:,.2f} {self.currency_code}, in no total: "
+            f"add a {self.currency_code} to USD rate for {self.billing_period_start_date} to config/fx_rates.csv"
+        )
+
+
+@dataclass(frozen=True)
 class TeamTotals:
     team_id: str
     billed_cost_usd: Decimal
@@ -87,6 +119,12 @@ def read_providers(published: Path) -> list[ProviderTotals]:
     """Raises `MartsError` when nothing is published."""
     with open_marts(published) as marts:
         return marts.fetch(ProviderTotals, _PROVIDERS_SQL)
+
+
+def read_held_back(published: Path) -> list[HeldBackBill]:
+    """Raises `MartsError` when nothing is published."""
+    with open_marts(published) as marts:
+        return marts.fetch(HeldBackBill, _HELD_BACK_SQL)
 
 
 def read_teams(published: Path) -> list[TeamTotals]:
@@ -134,6 +172,8 @@ def print_marts(console: Console, home: Home) -> None:
             "0" if row.difference_usd == 0 else f"{row.difference_usd:f}",
         )
     console.print(table)
+    for bill in read_held_back(home.published_dir):
+        console.print(str(bill), soft_wrap=True, markup=False)
 
     teams = read_teams(home.published_dir)
     days = f", {min(t.first_date for t in teams)} to {max(t.last_date for t in teams)}" if teams else ""

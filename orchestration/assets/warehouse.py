@@ -16,6 +16,7 @@ from orchestration.assets.measures import Relation, measure_tables
 from orchestration.build_state import begin_build, end_build, plan_build
 from orchestration.dbt_runtime import (
     DBT_EXECUTABLE,
+    DEFAULT_TARGET,
     REPOSITORY,
     DbtError,
     bound_environment,
@@ -64,7 +65,7 @@ class BuildConfig(dg.Config):
     full_refresh: bool = False
 
 
-def make_dbt_resource(target: str = "duckdb") -> HomeDbt:
+def make_dbt_resource(target: str = DEFAULT_TARGET) -> HomeDbt:
     """dbt on this repository's project; `target` is one of profiles.yml, the home comes through the environment."""
     repository = str(REPOSITORY)
     return HomeDbt(project_dir=repository, profiles_dir=repository, target=target, dbt_executable=str(DBT_EXECUTABLE))
