@@ -9,19 +9,21 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Final, Protocol, cast
 
 import pyarrow as pa
 
 from ingest import lake, slices
 from ingest.config import SourceConfig
-from ingest.landing_run import LandingRun, ReadObject, SourceReport, hash_options, needs_reading
+from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading
 from ingest.quarantine import QuarantineSpool
+from ingest.reading import Reading, ReadObject
 from ingest.registry import LANDED, REFUSED, SUPERSEDED, RegistryRow, supersede
-from ingest.sink import RowSpool
 from ingest.source import SourceKind
 from ingest.storage import StoredObject
 from ingest.versions import get_folder, read_version
+
+_AHEAD_BYTES: Final = 256 << 20  # bounds what is on disk of folders whose turn has not come
 
 
 class BillKind(SourceKind, Protocol):
@@ -44,10 +46,13 @@ class _Claim:
 class _Part:
     """One object of a folder that was read, with its rows on disk."""
 
-    item: ReadObject
-    spool: RowSpool
+    reading: Reading
     claims: dict[str, _Claim]
     had: list[RegistryRow]
+
+    @property
+    def item(self) -> ReadObject:
+        return self.reading.items[0]
 
     @property
     def is_bad(self) -> bool:
@@ -78,11 +83,12 @@ def land_bills(
     pending = {item.uri for item in objects if needs_reading(known.get(item.uri), item, options_id)}
     report.deliveries_unchanged += len(objects) - len(pending)
     _tell_vanished(known, {item.uri for item in objects}, report)
-    progress = _Progress(run, source.name, len(pending))
     # Newest first, so that what is superseded is never written.
-    for folder in sorted(folders, key=lambda uri: read_version(uri, folders[uri]), reverse=True):
+    ordered = sorted(folders, key=lambda uri: read_version(uri, folders[uri]), reverse=True)
+    ahead = _ReadAhead(run, source, kind, [item for uri in ordered for item in folders[uri] if item.uri in pending])
+    for folder in ordered:
         if any(item.uri in pending for item in folders[folder]):
-            _FolderLanding(run, source, cast(BillKind, kind), report, progress).land(folder, folders[folder], pending)
+            _FolderLanding(run, source, cast(BillKind, kind), report, ahead).land(folder, folders[folder], pending)
 
 
 def _tell_vanished(known: Mapping[str, list[RegistryRow]], listed: Collection[str], report: SourceReport) -> None:
@@ -92,30 +98,58 @@ def _tell_vanished(known: Mapping[str, list[RegistryRow]], listed: Collection[st
             report.messages.append(f"{uri}: no longer at the source; what it landed is kept: {', '.join(kept)}")
 
 
-@dataclass
-class _Progress:
-    run: LandingRun
-    source_name: str
-    total: int
-    done: int = 0
+class _ReadAhead:
+    """Reads pending objects in the order they are asked for; the next ones with the first, where readers can share."""
 
-    def advance(self) -> None:
-        self.done += 1
-        if self.run.progress:
-            self.run.progress(self.source_name, min(self.done, self.total), self.total)
+    def __init__(
+        self, run: LandingRun, source: SourceConfig, kind: SourceKind, pending: Sequence[StoredObject]
+    ) -> None:
+        self._run = run
+        self._source = source
+        self._kind = kind
+        self._pending = list(pending)
+        self._read: dict[str, Reading] = {}
+        self._total = len(pending)
+        self._done = 0
+
+    def take(self, stored: StoredObject) -> Reading:
+        if stored.uri not in self._read:
+            wanted = self._list_next(stored)
+            self._pending = [item for item in self._pending if item not in wanted]
+            readings = self._run.readers.read(self._source, self._kind, wanted, self._tell)
+            self._read |= {reading.items[0].stored.uri: reading for reading in readings}
+        return self._read.pop(stored.uri)
+
+    def _list_next(self, stored: StoredObject) -> list[StoredObject]:
+        following: list[StoredObject] = []
+        size_bytes = stored.size_bytes
+        for item in self._pending:
+            if item.uri == stored.uri:
+                continue
+            size_bytes += item.size_bytes
+            if size_bytes > _AHEAD_BYTES:
+                break
+            following.append(item)
+        wanted = [stored, *following]
+        return wanted if self._run.readers.is_worth_sharing(self._kind, wanted) else [stored]
+
+    def _tell(self, count: int) -> None:
+        self._done += count
+        if self._run.progress:
+            self._run.progress(self._source.name, min(self._done, self._total), self._total)
 
 
 class _FolderLanding:
     """Reads one folder's files and lands, supersedes or refuses each slice that they claim."""
 
     def __init__(
-        self, run: LandingRun, source: SourceConfig, kind: BillKind, report: SourceReport, progress: _Progress
+        self, run: LandingRun, source: SourceConfig, kind: BillKind, report: SourceReport, ahead: _ReadAhead
     ) -> None:
         self._run = run
         self._source = source
         self._kind = kind
         self._report = report
-        self._progress = progress
+        self._ahead = ahead
         self._options_id = hash_options(source)
         self._quarantine = QuarantineSpool(source.name, kind.kind, run.spool_dir)
 
@@ -134,18 +168,16 @@ class _FolderLanding:
         self._name_held_back(folder)
         self._commit(folder)
         for part in parts:
-            part.spool.remove()
+            part.reading.remove()
 
     def _read(self, stored: StoredObject) -> _Part:
         run, kind = self._run, self._kind
-        spool = RowSpool(
-            run.engine, kind.table, kind.partition_date_sql, self._source.name, run.spool_dir, self._quarantine
-        )
-        item = run.read_object(self._source, kind, stored, spool.open_object(stored.uri, ""))
-        spool.close()
+        reading = self._ahead.take(stored)
+        self._quarantine.absorb(reading.quarantine)
+        item = reading.items[0]
         claims: dict[str, _Claim] = {}
         if item.refusal is None:
-            sql = slices.scan_spool_sql(kind.table, spool.paths)
+            sql = slices.scan_spool_sql(kind.table, reading.paths)
             columns = ", ".join(kind.claim_columns)
             through = slices.DATA_THROUGH_SQL[kind.table.name]
             found = run.engine.execute(
@@ -155,8 +187,7 @@ class _FolderLanding:
             for *values, partition_date, row_count, data_through_at in found:
                 claim = _Claim(tuple(values), partition_date, row_count, data_through_at)
                 claims[self._name_slice(claim.values, partition_date)] = claim
-        self._progress.advance()
-        return _Part(item, spool, claims, run.registry.read_source(self._source.name).get(stored.uri, []))
+        return _Part(reading, claims, run.registry.read_source(self._source.name).get(stored.uri, []))
 
     def _name_slice(self, values: Sequence[str | None], partition_date: date) -> str:
         # A bill that does not say whose it is can be told from another one by its source alone.
@@ -173,7 +204,7 @@ class _FolderLanding:
                 self._quarantine.refuse_object(uri, refusal)
                 why = f"{uri}: {refusal.reason}"
             else:
-                why = f"{uri}: {part.item.rows_refused} malformed rows, named in quarantine"
+                why = f"{uri}: {part.item.rows_refused} malformed row(s), named in quarantine"
             self._report.messages.append(why)
             for key in self._list_bad_slices(folder, part):
                 folder.refused.setdefault(key, why)
@@ -243,7 +274,7 @@ class _FolderLanding:
             {name: pa.array([value], pa.string()) for name, value in zip(self._kind.claim_columns, values, strict=True)}
         )
         self._run.engine.register(claims, claim)
-        paths = [path for part in parts for path in part.spool.paths]
+        paths = [path for part in parts for path in part.reading.paths]
         partition = self._kind.table.partition
         matches = " and ".join(f"c.{name} is not distinct from s.{name}" for name in self._kind.claim_columns)
         return (
@@ -311,7 +342,7 @@ class _FolderLanding:
                 bad_rows = 0
             rows.append(_row(base, key, outcome, claim.data_through_at if outcome[0] == LANDED else None))
         if not part.claims:
-            why = part.item.refusal.reason if part.item.refusal else f"{bad_rows} malformed rows, named in quarantine"
+            why = part.item.refusal.reason if part.item.refusal else f"{bad_rows} malformed row(s), named in quarantine"
             seen = part.item.rows_written + bad_rows
             if part.item.refusal or bad_rows:
                 rows.append(_row(base, "", (REFUSED, why, seen, 0, seen), None))
@@ -347,7 +378,7 @@ class _FolderLanding:
         report.rows_landed += sum(row.rows_landed for row in rows)
         report.rows_quarantined += sum(row.rows_quarantined for row in rows)
         if LANDED in statuses:
-            _, repairs = slices.summarize_spool(self._run.engine, self._kind.table, part.spool.paths)
+            _, repairs = slices.summarize_spool(self._run.engine, self._kind.table, part.reading.paths)
             report.repairs.update(repairs)
 
 

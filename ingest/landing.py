@@ -5,7 +5,7 @@ Bad input never raises here: it is refused, named in quarantine and told in the 
 
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ from ingest.kinds import KINDS
 from ingest.landing_run import LandingRun, Progress, SourceReport, hash_options, needs_reading
 from ingest.log_landing import land_logs
 from ingest.quarantine import QuarantineSpool
+from ingest.reading import Readers
 from ingest.registry import Registry
 from ingest.source import SourceKind
 from ingest.storage import StorageError, list_objects
@@ -89,14 +90,16 @@ def _open_run(home: Home, progress: Progress | None) -> Iterator[LandingRun]:
         marker = home.state_dir / "landing-in-progress"
         vacuumed = home.state_dir / "vacuumed"
         age_seconds = time.time() - vacuumed.stat().st_mtime if vacuumed.exists() else _VACUUM_SECONDS
+        marker.parent.mkdir(parents=True, exist_ok=True)
         # A marker that is there means that the last landing was killed: what it never committed is nobody's.
         if marker.exists() or age_seconds >= _VACUUM_SECONDS:
             lake.vacuum_orphans(home)
             vacuumed.touch()
-        marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
         with lake.open_engine(home) as engine:
-            yield LandingRun(home, engine, Registry(home, engine), quarantine.list_objects(home, engine), progress)
+            quarantined = quarantine.list_objects(home, engine)
+            with closing(Readers(engine, home.scratch_dir)) as readers:
+                yield LandingRun(home, engine, Registry(home, engine), quarantined, readers, progress)
         marker.unlink()
 
 

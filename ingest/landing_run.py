@@ -1,39 +1,25 @@
 """What the landing of every source shares: the open run, what it tells, and what makes an object worth reading."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import duckdb
-import pyarrow as pa
 
 from ingest import lake, quarantine
-from ingest.billing.claims import Claim
 from ingest.config import SourceConfig
 from ingest.home import Home
 from ingest.quarantine import QuarantineSpool
+from ingest.reading import Readers, ReadObject
 from ingest.registry import REFUSED, Registry, RegistryRow, supersede
-from ingest.sink import ObjectSink
-from ingest.source import ObjectRefusedError, SourceKind, SourceObject
-from ingest.storage import StorageError, StoredObject, fetch
+from ingest.source import SourceKind
+from ingest.storage import StoredObject
 
 Progress = Callable[[str, int, int], None]
 """Called with (source, objects done, objects to read)."""
-
-_READER_ERRORS: Final = (
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    TypeError,
-    RecursionError,
-    pa.ArrowException,
-    duckdb.Error,
-)
 
 
 @dataclass
@@ -58,7 +44,7 @@ class SourceReport:
     is_stale: bool = False
     """True when the source could not be listed: what it landed before stands."""
 
-    def count(self, item: "ReadObject") -> None:
+    def count(self, item: ReadObject) -> None:
         """Add one object that was landed or refused."""
         rows_seen = item.rows_written + item.rows_refused
         self.rows_read += rows_seen
@@ -72,18 +58,6 @@ class SourceReport:
 
 
 @dataclass
-class ReadObject:
-    """One object after its kind has read it."""
-
-    stored: StoredObject
-    sha256: str
-    rows_written: int
-    rows_refused: int
-    refusal: ObjectRefusedError | None
-    refused_claims: set[Claim | None]
-
-
-@dataclass
 class LandingRun:
     """What the landing of every source shares."""
 
@@ -91,33 +65,12 @@ class LandingRun:
     engine: duckdb.DuckDBPyConnection
     registry: Registry
     quarantined: set[tuple[str, str]]
+    readers: Readers
     progress: Progress | None
 
     @property
     def spool_dir(self) -> Path:
         return self.home.scratch_dir / "spool"
-
-    def read_object(self, source: SourceConfig, kind: SourceKind, stored: StoredObject, sink: ObjectSink) -> ReadObject:
-        """Let the kind read one object into `sink`; a refusal is in the result, never raised."""
-        sha256 = ""
-        refusal: ObjectRefusedError | None = None
-        try:
-            path = fetch(stored, source.options, self.home.scratch_dir / "objects")
-            sha256 = hash_file(path)
-            kind.read(SourceObject(stored.uri, path, stored.modified_at, source.options), sink)
-            if not stored.is_local:
-                path.unlink(missing_ok=True)
-        except ObjectRefusedError as error:
-            refusal = error
-        except StorageError as error:
-            refusal = ObjectRefusedError(str(error))
-        except _READER_ERRORS as error:
-            refusal = ObjectRefusedError(f"cannot be read as {kind.kind}: {type(error).__name__}: {error}")
-        if refusal is None:
-            sink.keep()
-        else:
-            sink.discard()
-        return ReadObject(stored, sha256, sink.rows_written, sink.rows_refused, refusal, sink.refused_claims)
 
     def replace_quarantine(self, source_name: str, uris: Collection[str], spool: QuarantineSpool) -> None:
         """Make `spool` what is named of `uris`."""
@@ -142,12 +95,6 @@ class LandingRun:
             rows += standing or [supersede(had[0], "was refused, and is no longer at the source")]
         self.registry.record(rows)
         self.replace_quarantine(source.name, withdrawn, QuarantineSpool(source.name, kind.kind, self.spool_dir))
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_options(source: SourceConfig) -> str:

@@ -7,10 +7,10 @@ from typing import Final
 
 from ingest import lake, slices
 from ingest.config import SourceConfig
-from ingest.landing_run import LandingRun, ReadObject, SourceReport, hash_options, needs_reading, utc_text
+from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading, utc_text
 from ingest.quarantine import QuarantineSpool
+from ingest.reading import Reading, ReadObject
 from ingest.registry import LANDED, REFUSED, RegistryRow, supersede
-from ingest.sink import RowSpool
 from ingest.source import SourceKind
 from ingest.storage import StoredObject
 
@@ -27,25 +27,18 @@ def land_logs(
     pending = [item for item in objects if needs_reading(known.get(item.uri), item, options_id)]
     report.deliveries_unchanged += len(objects) - len(pending)
     done = 0
+
+    def tell(count: int) -> None:
+        nonlocal done
+        done += count
+        if run.progress:
+            run.progress(source.name, done, len(pending))
+
     for batch in _batch_objects(pending):
-        spool = RowSpool(
-            run.engine,
-            kind.table,
-            kind.partition_date_sql,
-            source.name,
-            run.spool_dir,
-            QuarantineSpool(source.name, kind.kind, run.spool_dir),
-        )
-        read: list[ReadObject] = []
-        for stored in batch:
-            sink = spool.open_object(stored.uri, lake.hash_text(source.name, stored.uri, stored.etag))
-            read.append(run.read_object(source, kind, stored, sink))
-            done += 1
-            if run.progress:
-                run.progress(source.name, done, len(pending))
-        spool.close()
-        _commit_batch(run, source, kind, spool, read, known, report)
-        spool.remove()
+        readings = run.readers.read(source, kind, batch, tell)
+        _commit_batch(run, source, kind, readings, known, report)
+        for reading in readings:
+            reading.remove()
 
 
 def _batch_objects(objects: Sequence[StoredObject]) -> Iterator[list[StoredObject]]:
@@ -65,12 +58,16 @@ def _commit_batch(
     run: LandingRun,
     source: SourceConfig,
     kind: SourceKind,
-    spool: RowSpool,
-    read: Sequence[ReadObject],
+    readings: Sequence[Reading],
     known: dict[str, list[RegistryRow]],
     report: SourceReport,
 ) -> None:
     """Data, then quarantine, then registry: killed anywhere, the next run reads the batch again and ends the same."""
+    read = [item for reading in readings for item in reading.items]
+    paths = [path for reading in readings for path in reading.paths]
+    refused = QuarantineSpool(source.name, kind.kind, run.spool_dir)
+    for reading in readings:
+        refused.absorb(reading.quarantine)
     kept = [item for item in read if item.refusal is None]
     slice_id = lake.hash_text(source.name, *(f"{item.stored.uri}\n{item.stored.etag}" for item in kept))
     uris = [item.stored.uri for item in kept]
@@ -80,21 +77,21 @@ def _commit_batch(
             run.engine,
             kind.table,
             slice_id,
-            spool.paths,
+            paths,
             known_uris=[uri for uri in uris if run.registry.find_owners(kind.table, uri)],
             unsure_uris=[uri for uri in uris if not run.registry.find_owners(kind.table, uri)],
             registered_slice_ids=run.registry.list_slice_keys(kind.table),
         )
-    ends, repairs = slices.summarize_spool(run.engine, kind.table, spool.paths)
+    ends, repairs = slices.summarize_spool(run.engine, kind.table, paths)
     report.repairs.update(repairs)
     rows: list[RegistryRow] = []
     for item in read:
         if item.refusal is not None:
-            spool.quarantine.refuse_object(item.stored.uri, item.refusal)
+            refused.refuse_object(item.stored.uri, item.refusal)
             report.messages.append(f"{item.stored.uri}: {item.refusal.reason}")
         rows += _make_rows(source, kind, slice_id, item, ends.get(item.stored.uri), known.get(item.stored.uri, []))
         report.count(item)
-    run.replace_quarantine(source.name, [item.stored.uri for item in read], spool.quarantine)
+    run.replace_quarantine(source.name, [item.stored.uri for item in read], refused)
     run.registry.record([*rows, *_take_over(run, source, kind, uris)])
 
 

@@ -3,6 +3,7 @@
 The entries of an object are replaced whenever the object is read again, so a mended object clears its own.
 """
 
+import uuid
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,10 +63,16 @@ class QuarantineSpool:
         """Write what is still in memory."""
         if self._pending:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f"quarantine-{id(self):x}-{len(self.paths)}.parquet"
+            path = self._folder / f"quarantine-{uuid.uuid4().hex}.parquet"
             pq.write_table(pa.Table.from_pylist(self._pending, schema=QUARANTINE.schema), path)
             self.paths.append(path)
             self._pending = []
+
+    def absorb(self, other: "QuarantineSpool") -> None:
+        """Take over the entries of a closed spool."""
+        self.paths += other.paths
+        self.entry_count += other.entry_count
+        self.named_uris |= other.named_uris
 
 
 def _now() -> datetime:

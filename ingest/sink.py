@@ -1,5 +1,6 @@
 """Where a source kind's rows go first: typed Parquet in the scratch folder, so that memory stays bounded."""
 
+import uuid
 from collections.abc import Collection
 from pathlib import Path
 
@@ -39,7 +40,6 @@ class RowSpool:
         self._partition_date_sql = partition_date_sql
         self._shared: list[pa.Table] = []
         self._shared_bytes = 0
-        self._opened = 0
         folder.mkdir(parents=True, exist_ok=True)
 
     def open_object(self, uri: str, delivery_id: str) -> "ObjectSink":
@@ -54,14 +54,9 @@ class RowSpool:
             self.paths.append(path)
             self._shared, self._shared_bytes = [], 0
 
-    def remove(self) -> None:
-        """Delete the files."""
-        for path in self.paths:
-            path.unlink(missing_ok=True)
-
     def make_path(self) -> Path:
-        self._opened += 1
-        return self.folder / f"spool-{id(self):x}-{self._opened}.parquet"
+        # Unique across the processes that share the folder.
+        return self.folder / f"spool-{uuid.uuid4().hex}.parquet"
 
     def share(self, tables: list[pa.Table]) -> None:
         """Take the rows of a small object."""

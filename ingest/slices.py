@@ -4,12 +4,14 @@ A file is named by its slice and by a fingerprint of its rows, so the same rows 
 rows did not change keeps its file.
 """
 
+import os
 from collections import Counter
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -31,6 +33,8 @@ DATA_THROUGH_SQL: Final = {
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
 }
 """Up to which instant the rows of a table tell."""
+
+_WRITERS: Final = min(os.cpu_count() or 1, 4)
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,14 @@ def write_slice(
         f"select count(*), {fingerprint_sql(content_columns)}, min(_object), max(_object) from ({rows.sql})"
     ).fetchone()
     assert found is not None
+    return _write_file(home, engine, table, rows, found) if found[0] else None
+
+
+def _write_file(
+    home: Home, engine: duckdb.DuckDBPyConnection, table: LandingTable, rows: SliceRows, found: tuple[Any, ...]
+) -> lake.NewFile:
+    """`found` is the slice's row count, fingerprint, first and last object."""
     row_count, fingerprint, first_object, last_object = found
-    if row_count == 0:
-        return None
     path = lake.name_file(table, rows.slice_id, lake.hash_text(fingerprint), rows.partition_date)
     written = home.scratch_dir / f"slice-{lake.hash_text(path)}.parquet"
     home.scratch_dir.mkdir(parents=True, exist_ok=True)
@@ -148,15 +157,30 @@ def swap_objects(
             f"select s.* from ({spool_sql}) as s where not exists (select 1 from kept_groups as k "
             f"where k._object = s._object and k.partition_date is not distinct from s.{table.partition})"
         )
-    dates = engine.execute(f"select distinct {table.partition} from ({new_sql}) order by 1").fetchall()
-    for (partition_date,) in dates:
-        sql = f"select * from ({new_sql}) where {table.partition} = date '{partition_date}'"
-        added.append(
-            write_slice(home, engine, table, SliceRows(slice_id, partition_date, sql), list_owned_columns(table))
-        )
+    added += _write_dates(home, engine, table, slice_id, new_sql)
     changed = lake.swap_files(home, table, [file for file in added if file], removed)
     engine.execute("drop table if exists stale_groups; drop table if exists kept_groups")
     return changed
+
+
+def _write_dates(
+    home: Home, engine: duckdb.DuckDBPyConnection, table: LandingTable, slice_id: str, rows_sql: str
+) -> list[lake.NewFile]:
+    """Write a slice of each date, several dates at a time: one is too little work for more than one processor."""
+    # All dates in one scan: it takes little longer than the scan of one.
+    dates = engine.execute(
+        f"""select {table.partition}, count(*), {fingerprint_sql(list_owned_columns(table))}, min(_object), max(_object)
+        from ({rows_sql}) group by 1 order by 1"""
+    ).fetchall()
+
+    def write_date(row: tuple[Any, ...]) -> lake.NewFile:
+        partition_date, *found = row
+        sql = f"select * from ({rows_sql}) where {table.partition} = date '{partition_date}'"
+        with engine.cursor() as cursor:
+            return _write_file(home, cursor, table, SliceRows(slice_id, partition_date, sql), tuple(found))
+
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        return list(writers.map(write_date, dates))
 
 
 def _group_rows(
@@ -166,24 +190,24 @@ def _group_rows(
     searched: Sequence[lake.LakeFile],
     spool_sql: str,
 ) -> None:
-    """Temp tables of (object, day): kept_groups have the same rows in a file and in the spool, stale_groups do not."""
+    """Tables of (object, day): kept_groups have the same rows in a file and in the spool, stale_groups do not."""
     fingerprint = fingerprint_sql([*list_content_columns(table), "_source", "_position"])
     engine.register("landing_uris", pa.table({"uri": pa.array(uris, pa.string())}))
     files_sql = lake.select_files_sql(engine, table, searched, "filename")
     engine.execute(
-        f"""create or replace temp table old_groups as
+        f"""create or replace table old_groups as
         select filename, _object, {table.partition} as partition_date, {fingerprint} as fingerprint
         from ({files_sql}) where _object in (select uri from landing_uris) group by all"""
     )
     engine.execute(
-        f"""create or replace temp table kept_groups as
+        f"""create or replace table kept_groups as
         select o.* from old_groups as o
         inner join (
             select _object, {table.partition} as partition_date, {fingerprint} as fingerprint
             from ({spool_sql}) group by all
         ) as n on n._object = o._object and n.partition_date = o.partition_date and n.fingerprint = o.fingerprint"""
     )
-    engine.execute("create or replace temp table stale_groups as from old_groups except from kept_groups")
+    engine.execute("create or replace table stale_groups as from old_groups except from kept_groups")
     engine.execute("drop table old_groups")
     engine.unregister("landing_uris")
 
