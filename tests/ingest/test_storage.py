@@ -1,6 +1,5 @@
 import os
 import socket
-import threading
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from ingest.storage import SourceLocationError, StorageError, StoredObject, fetch, list_objects, open_stream
+from tests.ingest.cutting_proxy import CuttingProxy
 
 KEYS = (
     "a.csv",
@@ -322,51 +322,6 @@ def test_an_endpoint_that_is_down_is_an_error_that_names_it(
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
     with pytest.raises(StorageError, match=f"EndpointConnectionError.*{endpoint}"):
         list_objects("s3://bucket/logs/", {"endpoint_url": endpoint}, tmp_path)
-
-
-class CuttingProxy:
-    """Passes connections on to `port`, and cuts the first `cuts` of them `body_bytes` into the body of the answer."""
-
-    def __init__(self, port: int, body_bytes: int, cuts: int) -> None:
-        self._port = port
-        self.body_bytes = body_bytes
-        self.cuts_left = cuts
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._pass_on, args=(connection,), daemon=True).start()
-
-    def _pass_on(self, connection: socket.socket) -> None:
-        with connection, socket.create_connection(("127.0.0.1", self._port)) as upstream:
-            threading.Thread(target=self._copy, args=(connection, upstream), daemon=True).start()
-            answer = b""
-            while chunk := upstream.recv(65536):
-                answer += chunk
-                _, end, body = answer.partition(b"\r\n\r\n")
-                if end and len(body) > self.body_bytes and self.cuts_left:
-                    self.cuts_left -= 1
-                    connection.sendall(chunk[: len(chunk) - (len(body) - self.body_bytes)])
-                    connection.shutdown(socket.SHUT_RDWR)
-                    return
-                connection.sendall(chunk)
-
-    @staticmethod
-    def _copy(source: socket.socket, sink: socket.socket) -> None:
-        try:
-            while chunk := source.recv(65536):
-                sink.sendall(chunk)
-        except OSError:
-            return
 
 
 @pytest.fixture
