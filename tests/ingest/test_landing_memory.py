@@ -16,12 +16,21 @@ _HEADER = (
 )
 _LAND = """
 import resource, sys
+from pathlib import Path
 from ingest.home import open_home
 from ingest.landing import land
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def peak_mib():
+    # A new process takes over the peak of its parent in ru_maxrss, but not in VmHWM, which only Linux has.
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return next(int(line.split()[1]) // 1024 for line in status.open() if line.startswith("VmHWM"))
+
+before = peak_mib()
 report = land(open_home(sys.argv[1]))
 assert not report.has_refusals, report
-print(before // 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(before, peak_mib())
 """
 
 
