@@ -37,7 +37,7 @@ test: setup ## every test: lint, types, conventions, unit, dbt, end to end
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --dist loadgroup
 
 quick: setup ## what needs no built home, for the minute between edits
 	$(BIN)/ruff check .
