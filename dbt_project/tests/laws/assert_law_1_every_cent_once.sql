@@ -28,6 +28,7 @@ expected as (
     left join {{ ref('stg_config__fx_rates') }} as rates
         on
             delivered.currency_code = rates.currency_code
+            and rates.to_currency_code = 'USD'
             and {{ is_valid_on('rates', 'delivered.billing_period_start_date') }}
     where delivered.currency_code = 'USD' or rates.usd_per_unit is not null
     group by 1, 2, 3

@@ -9,7 +9,7 @@ with held as (
     left join {{ ref('int_charges__pod_owners') }} as pod_owners
         on
             held_hours.usage_date = pod_owners.usage_date
-            and held_hours.cluster_name = pod_owners.cluster_name
+            and held_hours.cluster_name is not distinct from pod_owners.cluster_name
             and held_hours.namespace = pod_owners.namespace
             and held_hours.pod = pod_owners.pod
             and held_hours.allocation_kind = 'workload'

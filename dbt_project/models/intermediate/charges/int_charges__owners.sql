@@ -7,8 +7,7 @@ with subjects as (
         tags,
         sub_account_id,
         billing_account_id
-    from {{ ref('int_charges__groups') }}
-    where is_admitted
+    from {{ ref('int_charges__days') }}
 ),
 
 tag_keys as (

@@ -1,11 +1,15 @@
 -- One row per pod and day that an owner rule speaks for, by its labels, then by its namespace.
 with pods as (
     select distinct
-        md5(concat_ws('|', cluster_name, namespace, pod, coalesce(labels, '~'))) as subject_key,
+        md5(concat_ws(
+            '|', coalesce(cluster_name, '~'), coalesce(namespace, ''), coalesce(pod, controller_name, ''),
+            coalesce(labels, '~')
+        )) as subject_key,
         cast(usage_hour_at as date) as usage_date,
         cluster_name,
-        namespace,
-        pod,
+        coalesce(namespace, '') as namespace,
+        -- An answer aggregated by controller names no pod.
+        coalesce(pod, controller_name, '') as pod,
         labels
     from (
         select
@@ -14,7 +18,6 @@ with pods as (
         from {{ ref('stg_opencost__allocations') }}
         where allocation_kind = 'workload' and ended_at > started_at
     ) as runs
-    where namespace is not null
 ),
 
 tag_keys as (
@@ -51,7 +54,7 @@ select
     pods.usage_date,
     pods.cluster_name,
     pods.namespace,
-    coalesce(pods.pod, '') as pod,
+    pods.pod,
     owners.team_id,
     owners.cost_center_id,
     owners.environment,

@@ -1,4 +1,4 @@
--- One row per admitted charge group and interval: where it goes first.
+-- One row per admitted charge group, interval and day: where it goes first.
 -- owned: a tag names its owner, or the provider billed an API model to a project that a rule knows · token: an
 -- API-model charge · node: a machine that OpenCost knows · rest: all else.
 with charge_groups as (
@@ -10,8 +10,7 @@ with charge_groups as (
             service_subcategory = 'Generative AI'
             or (service_subcategory is null and service_category = 'AI and Machine Learning')
         ) as is_api_model_charge
-    from {{ ref('int_charges__groups') }}
-    where is_admitted
+    from {{ ref('int_charges__days') }}
 ),
 
 node_days as (

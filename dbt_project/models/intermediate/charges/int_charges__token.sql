@@ -1,12 +1,16 @@
 -- One row per API-model charge group, day and consumer: provider bills pushed down by the gateway's traffic.
 -- Weights are priced tokens of the billed model where the gateway saw it that day, else of all the provider's traffic;
--- where nothing is priced, plain tokens, as an estimate. A day without traffic stays with `unknown`.
+-- where nothing is priced, plain tokens, as an estimate. A day without traffic stays with the account's owner, else
+-- with `unknown`.
 with charges as (
     select
         charge_key,
         usage_date,
         provider_name,
         billed_model_id,
+        owner_team_id as account_team_id,
+        owner_cost_center_id as account_cost_center_id,
+        owner_environment as account_environment,
         {{ usd_sum('billed_cost_usd') }} as billed_cost_usd,
         {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
         {{ usd_sum('list_cost_usd') }} as list_cost_usd
@@ -104,14 +108,19 @@ split as (
 select
     charge_key,
     usage_date,
-    coalesce(team_id, 'unknown') as team_id,
-    cost_center_id,
-    environment,
+    coalesce(team_id, account_team_id, 'unknown') as team_id,
+    case when team_id is null then account_cost_center_id else cost_center_id end as cost_center_id,
+    case when team_id is null then account_environment else environment end as environment,
     app_id as workload_id,
     consumer_id,
     coalesce(model_id, billed_model_id) as model_id,
-    case when team_id is null then 'unallocated' else 'token' end as allocation_step,
     case
+        when team_id is not null then 'token'
+        when account_team_id is not null then 'direct'
+        else 'unallocated'
+    end as allocation_step,
+    case
+        when team_id is null and account_team_id is not null then 'account_owner_rule_without_gateway_traffic'
         when team_id is null then 'no_gateway_traffic'
         when is_unpriced then 'gateway_tokens'
         when scope_model_id is null then 'gateway_priced_tokens_of_provider'
