@@ -40,12 +40,17 @@ class SourceLocationError(StorageError):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One object as listed. `etag` changes whenever the content does; `modified_at` is aware, UTC."""
+    """One object as listed. `etag` changes whenever the content does; `modified_at` is aware, UTC.
+
+    `uri` names it for good: a file below the base folder by its path from there, so that a home can be moved without
+    its files becoming new ones; other files by their absolute path; `path` is where a file is now.
+    """
 
     uri: str
     size_bytes: int
     etag: str
     modified_at: datetime
+    path: Path | None = None
 
     @property
     def is_local(self) -> bool:
@@ -70,7 +75,7 @@ def open_stream(stored: StoredObject, options: Mapping[str, Any]) -> BinaryIO:
     """
     if stored.is_local:
         try:
-            return Path(stored.uri).open("rb")
+            return (stored.path or Path(stored.uri)).open("rb")
         except OSError as error:
             raise _describe_os_error(stored.uri, error) from error
     return cast(BinaryIO, io.BufferedReader(_S3Body(stored, options), buffer_size=_CHUNK_BYTES))
@@ -82,7 +87,7 @@ def fetch(stored: StoredObject, options: Mapping[str, Any], scratch_dir: Path) -
     The copy keeps the end of the object's name, so that suffixes still tell; the caller deletes it.
     """
     if stored.is_local:
-        return Path(stored.uri)
+        return stored.path or Path(stored.uri)
     digest = hashlib.sha256(f"{stored.uri}\n{stored.etag}".encode()).hexdigest()[:24]
     name = re.sub(r"[^\w.-]", "_", PurePosixPath(stored.uri).name, flags=re.ASCII)[-100:]
     target = scratch_dir / f"{digest}-{name}"
@@ -112,13 +117,13 @@ def _list_local(location: str, base_dir: Path) -> list[StoredObject]:
         given = Path(location).expanduser()
         path = Path(os.path.normpath(base_dir.absolute() / given))
         if path.is_file():
-            return _describe_files([path])
+            return _describe_files([path], base_dir)
         if path.is_dir():
-            return _describe_files(_match_paths(path, ["**"]))
+            return _describe_files(_match_paths(path, ["**"]), base_dir)
         if _GLOB_CHARACTERS.search(location):
             # Only what the location says is a pattern: the home's own path may have brackets in it.
             root = Path("/") if given.is_absolute() else base_dir.absolute()
-            return _describe_files(_match_paths(root, [part for part in given.parts if part != "/"]))
+            return _describe_files(_match_paths(root, [part for part in given.parts if part != "/"]), base_dir)
     except (OSError, RuntimeError) as error:  # the second: ~user without such a user
         raise SourceLocationError(
             f"{location}: cannot be looked up: {error}. Correct `location` in sources.yml, or the rights of the folder."
@@ -166,11 +171,13 @@ def _list_folder(folder: Path) -> list[Path]:
         raise _describe_os_error(str(folder), error) from error
 
 
-def _describe_files(paths: Iterable[Path]) -> list[StoredObject]:
+def _describe_files(paths: Iterable[Path], base_dir: Path) -> list[StoredObject]:
     """One object per file: a file with two names, by links, is the same rows twice."""
+    base = Path(os.path.normpath(base_dir.absolute()))
     named: dict[tuple[int, int], StoredObject] = {}
     for path in sorted(set(paths)):
-        uri = os.path.normpath(path)
+        file = Path(os.path.normpath(path))
+        uri = str(file.relative_to(base) if file.is_relative_to(base) else file)
         try:
             uri.encode()
             status = path.stat()
@@ -185,9 +192,10 @@ def _describe_files(paths: Iterable[Path]) -> list[StoredObject]:
             size_bytes=status.st_size,
             etag=f"{status.st_size}-{status.st_mtime_ns}",
             modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+            path=file,
         )
         other = named.setdefault((status.st_dev, status.st_ino), stored)
-        if other is not stored and str(path.resolve()) == uri:  # its own name before a link's
+        if other is not stored and path.resolve() == file:  # its own name before a link's
             named[status.st_dev, status.st_ino] = stored
     return list(named.values())
 

@@ -76,7 +76,7 @@ def test_the_newest_version_wins_whatever_arrives_first(
         check_counts(home, FOCUS_CHARGES)
     assert billed(home) == 3
     statuses = query(home, DELIVERIES, "object_uri, status")
-    assert {Path(uri).parent for uri, status in statuses if status == "landed"} == {home.path / "exports" / folders[2]}
+    assert {Path(uri).parent for uri, status in statuses if status == "landed"} == {Path("exports") / folders[2]}
 
 
 def test_without_a_time_in_the_path_the_files_own_time_decides(home: Home) -> None:
@@ -155,7 +155,7 @@ def test_one_bad_row_refuses_the_bill_and_keeps_the_one_before(home: Home, bad: 
     assert billed(home) == 13
     rows = query(home, QUARANTINE, "source_name, object_uri, position, field, reason where scope = 'row'")
     ((source, uri, position, found_field, found_reason),) = rows
-    assert (source, uri, found_field or "") == ("bills", str(home.path / "exports/may.csv"), field)
+    assert (source, uri, found_field or "") == ("bills", "exports/may.csv", field)
     assert position >= 2
     assert reason in found_reason
     check_counts(home, FOCUS_CHARGES)

@@ -90,6 +90,17 @@ def test_a_renamed_source_does_not_double_its_rows(home: Home) -> None:
     check_counts(home, LITELLM_REQUESTS)
 
 
+def test_a_home_that_was_moved_does_not_double_its_rows(home: Home, tmp_path: Path) -> None:
+    configure(home, LOG_SOURCE)
+    write(home.path / "logs/1.jsonl", request("a") + "\n" + request("b"))
+    land(home)
+    moved = Home(home.path.rename(tmp_path / "moved"))
+    assert find(land(moved), "gateway").deliveries_unchanged == 1
+    (moved.path / "logs/1.jsonl").touch()
+    land(moved)
+    assert query(moved, LITELLM_REQUESTS, "count(*)") == [(2,)]
+
+
 def test_config_facts_land_with_their_versions_and_a_bad_file_keeps_the_last_good_one(home: Home) -> None:
     configure(home)
     header = "currency_code,to_currency_code,rate,valid_from,valid_to,source\n"
