@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import dagster as dg
-from ingest.kinds import KINDS
 
 from ingest.config import ConfigError, load_sources
 from ingest.home import Home
+from ingest.kinds import KINDS
 from ingest.storage import StorageError, list_objects
 from orchestration.resources import HomeResource
 from orchestration.schedules import REFRESH
