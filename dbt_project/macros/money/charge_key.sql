@@ -16,7 +16,8 @@
             else concat(cast(length(cast({{ column }} as string)) as string), ':', cast({{ column }} as string))
         end,
         {%- endfor %}
-        case when list_cost_local is null then 'unlisted' else 'listed' end
+        case when list_cost_local is null then 'unlisted' else 'listed' end,
+        case when contracted_cost_local is null then 'uncontracted' else 'contracted' end
     ))
 {%- endmacro %}
 

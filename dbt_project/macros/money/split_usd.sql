@@ -5,14 +5,15 @@
     parent     columns that name the parent; its amounts are the same on all of its rows
     weight     non-negative integer column
     tie        column(s) that order equal remainders and are unique within the parent
-    amounts    USD columns to split, each by the same weights
+    amounts    USD columns to split, each by the same weights; the four cost bases unless said
 
     Yields the relation's columns plus `split_<amount>` for each amount, and `is_even_split`: true where all weights
     of the parent are 0 and the amount was split evenly. For every parent the splits sum to the amount exactly,
     whatever its sign; a null amount gives nulls. |T| x w / W is floored and the missing nano-dollars go to the
     largest remainders (Hamilton), so no share is off by a whole nano-dollar.
 -#}
-{% macro split_usd(relation, parent, weight, tie, amounts) -%}
+{% macro split_usd(relation, parent, weight, tie, amounts=none) -%}
+{%- set amounts = amounts or costs(joint=' ').split() -%}
 {%- set parent_key = parent | join(', ') -%}
 {%- set wide = wide_integer_type() %}
     select

@@ -8,9 +8,7 @@ with delivered as (
         charges.billing_account_id,
         charges.billing_period_start_date,
         charges.currency_code,
-        sum(charges.billed_cost_local) as billed_cost_local,
-        sum(charges.effective_cost_local) as effective_cost_local,
-        sum(charges.list_cost_local) as list_cost_local
+        {{ costs('sum(charges.$) as $', unit='local') }}
     from {{ ref('stg_focus__charges') }} as charges
     group by all
 ),
@@ -20,10 +18,7 @@ expected as (
         delivered.provider_name,
         delivered.billing_account_id,
         delivered.billing_period_start_date,
-        sum({{ convert_usd('delivered.billed_cost_local', 'coalesce(rates.usd_per_unit, 1)') }}) as billed_cost_usd,
-        sum({{ convert_usd('delivered.effective_cost_local', 'coalesce(rates.usd_per_unit, 1)') }})
-            as effective_cost_usd,
-        sum({{ convert_usd('delivered.list_cost_local', 'coalesce(rates.usd_per_unit, 1)') }}) as list_cost_usd
+        {{ costs('sum(' ~ convert_usd('delivered.@_local', 'coalesce(rates.usd_per_unit, 1)') ~ ') as $') }}
     from delivered
     left join {{ ref('stg_config__fx_rates') }} as rates
         on
@@ -39,9 +34,7 @@ allocated as (
         provider_name,
         billing_account_id,
         billing_period_start_date,
-        sum(billed_cost_usd) as billed_cost_usd,
-        sum(effective_cost_usd) as effective_cost_usd,
-        sum(list_cost_usd) as list_cost_usd
+        {{ costs('sum($) as $') }}
     from {{ ref('fct_cost_ledger') }}
     group by 1, 2, 3
 )
@@ -50,12 +43,8 @@ select
     coalesce(expected.provider_name, allocated.provider_name) as provider_name,
     coalesce(expected.billing_account_id, allocated.billing_account_id) as billing_account_id,
     coalesce(expected.billing_period_start_date, allocated.billing_period_start_date) as billing_period_start_date,
-    expected.billed_cost_usd as expected_billed_cost_usd,
-    allocated.billed_cost_usd as allocated_billed_cost_usd,
-    expected.effective_cost_usd as expected_effective_cost_usd,
-    allocated.effective_cost_usd as allocated_effective_cost_usd,
-    expected.list_cost_usd as expected_list_cost_usd,
-    allocated.list_cost_usd as allocated_list_cost_usd
+    {{ costs('expected.$ as expected_$') }},
+    {{ costs('allocated.$ as allocated_$') }}
 from expected
 full outer join allocated
     on
@@ -63,6 +52,4 @@ full outer join allocated
         and expected.billing_account_id = allocated.billing_account_id
         and expected.billing_period_start_date = allocated.billing_period_start_date
 where
-    expected.billed_cost_usd is distinct from allocated.billed_cost_usd
-    or expected.effective_cost_usd is distinct from allocated.effective_cost_usd
-    or expected.list_cost_usd is distinct from allocated.list_cost_usd
+    {{ costs('expected.$ is distinct from allocated.$', joint='or') }}

@@ -5,9 +5,7 @@ with held as (
         charge_key,
         charge_start_at,
         usage_hour_at,
-        sum(billed_cost_usd) as billed_cost_usd,
-        sum(effective_cost_usd) as effective_cost_usd,
-        sum(list_cost_usd) as list_cost_usd
+        {{ costs('sum($) as $') }}
     from {{ ref('int_charges__held_hours') }}
     group by 1, 2, 3
 ),
@@ -17,9 +15,7 @@ billed as (
         charge_key,
         charge_start_at,
         usage_hour_at,
-        sum(billed_cost_usd) as billed_cost_usd,
-        sum(effective_cost_usd) as effective_cost_usd,
-        sum(list_cost_usd) as list_cost_usd
+        {{ costs('sum($) as $') }}
     from {{ ref('int_charges__node_hours') }}
     group by 1, 2, 3
 )
@@ -36,6 +32,4 @@ full outer join held
         and billed.charge_start_at = held.charge_start_at
         and billed.usage_hour_at = held.usage_hour_at
 where
-    billed.billed_cost_usd is distinct from held.billed_cost_usd
-    or billed.effective_cost_usd is distinct from held.effective_cost_usd
-    or billed.list_cost_usd is distinct from held.list_cost_usd
+    {{ costs('billed.$ is distinct from held.$', joint='or') }}

@@ -4,9 +4,7 @@ with ledger as (
     select
         usage_date,
         team_id,
-        sum(billed_cost_usd) as billed_cost_usd,
-        sum(effective_cost_usd) as effective_cost_usd,
-        sum(list_cost_usd) as list_cost_usd
+        {{ costs('sum($) as $') }}
     from {{ ref('fct_cost_ledger') }}
     group by 1, 2
 ),
@@ -15,9 +13,7 @@ chargeback as (
     select
         usage_date,
         team_id,
-        sum(billed_cost_usd) as billed_cost_usd,
-        sum(effective_cost_usd) as effective_cost_usd,
-        sum(list_cost_usd) as list_cost_usd
+        {{ costs('sum($) as $') }}
     from {{ ref('fct_chargeback_daily') }}
     group by 1, 2
 )
@@ -33,6 +29,4 @@ full outer join chargeback
         ledger.usage_date = chargeback.usage_date
         and ledger.team_id = chargeback.team_id
 where
-    ledger.billed_cost_usd is distinct from chargeback.billed_cost_usd
-    or ledger.effective_cost_usd is distinct from chargeback.effective_cost_usd
-    or ledger.list_cost_usd is distinct from chargeback.list_cost_usd
+    {{ costs('ledger.$ is distinct from chargeback.$', joint='or') }}

@@ -3,9 +3,7 @@
 with charged as (
     select
         charge_key,
-        sum(billed_cost_usd) as billed_cost_usd,
-        sum(effective_cost_usd) as effective_cost_usd,
-        sum(list_cost_usd) as list_cost_usd
+        {{ costs('sum($) as $') }}
     from {{ ref('int_charges__routed') }}
     group by 1
 ),
@@ -13,9 +11,7 @@ with charged as (
 allocated as (
     select
         charge_key,
-        sum(billed_cost_usd) as billed_cost_usd,
-        sum(effective_cost_usd) as effective_cost_usd,
-        sum(list_cost_usd) as list_cost_usd
+        {{ costs('sum($) as $') }}
     from {{ ref('int_charges__allocated') }}
     where allocation_step != 'rounding'
     group by 1
@@ -28,6 +24,4 @@ select
 from charged
 full outer join allocated on charged.charge_key = allocated.charge_key
 where
-    charged.billed_cost_usd is distinct from allocated.billed_cost_usd
-    or charged.effective_cost_usd is distinct from allocated.effective_cost_usd
-    or charged.list_cost_usd is distinct from allocated.list_cost_usd
+    {{ costs('charged.$ is distinct from allocated.$', joint='or') }}

@@ -44,14 +44,13 @@ spread as (
         'weighted',
         parent=['charge_key', 'whole_start_at', 'whole_end_at'],
         weight='day_milliseconds',
-        tie='day_date',
-        amounts=['billed_cost_usd', 'effective_cost_usd', 'list_cost_usd']
+        tie='day_date'
     ) }}
 )
 
 {%- set dimensions = [
     'charge_key', 'source_name', 'provider_name', 'billing_account_id', 'sub_account_id', 'billing_period_start_date',
-    'charge_category', 'service_name', 'service_category', 'service_subcategory', 'resource_id', 'node_key',
+    'currency_code', 'usd_per_unit', 'invoice_id', 'charge_category', 'charge_class', 'service_name', 'service_category', 'service_subcategory', 'resource_id', 'node_key',
     'commitment_discount_id', 'commitment_discount_status', 'tags', 'billed_model_id'
 ] %}
 
@@ -60,9 +59,7 @@ select
     charge_start_at,
     charge_end_at,
     usage_date,
-    billed_cost_usd,
-    effective_cost_usd,
-    list_cost_usd
+    {{ costs() }}
 from admitted
 where not is_spread
 union all
@@ -71,7 +68,5 @@ select
     day_start_at,
     day_end_at,
     day_date,
-    split_billed_cost_usd,
-    split_effective_cost_usd,
-    split_list_cost_usd
+    {{ costs('split_$') }}
 from spread

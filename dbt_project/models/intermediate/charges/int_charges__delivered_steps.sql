@@ -10,12 +10,8 @@ with delivered as (
         case when is_admitted then 'rate_known' when currency_code is null then 'no_currency' else 'no_fx_rate' end
             as cause,
         currency_code,
-        {{ convert_usd('billed_cost_local', 'usd_per_unit') }} as billed_cost_usd,
-        {{ convert_usd('effective_cost_local', 'usd_per_unit') }} as effective_cost_usd,
-        {{ convert_usd('list_cost_local', 'usd_per_unit') }} as list_cost_usd,
-        billed_cost_local,
-        effective_cost_local,
-        list_cost_local
+        {{ costs(convert_usd('@_local', 'usd_per_unit') ~ ' as $') }},
+        {{ costs(unit='local') }}
     from {{ ref('int_charges__slices') }}
 ),
 
@@ -28,12 +24,8 @@ held_back as (
         'held_back' as step,
         cause,
         currency_code,
-        billed_cost_usd,
-        effective_cost_usd,
-        list_cost_usd,
-        -billed_cost_local as billed_cost_local,
-        -effective_cost_local as effective_cost_local,
-        -list_cost_local as list_cost_local
+        {{ costs() }},
+        {{ costs('-$ as $', unit='local') }}
     from delivered
     where cause != 'rate_known'
 ),
@@ -52,11 +44,7 @@ select
     step,
     cause,
     currency_code,
-    sum(billed_cost_usd) as billed_cost_usd,
-    sum(effective_cost_usd) as effective_cost_usd,
-    sum(list_cost_usd) as list_cost_usd,
-    sum(billed_cost_local) as billed_cost_local,
-    sum(effective_cost_local) as effective_cost_local,
-    sum(list_cost_local) as list_cost_local
+    {{ costs('sum($) as $') }},
+    {{ costs('sum($) as $', unit='local') }}
 from steps
 group by all

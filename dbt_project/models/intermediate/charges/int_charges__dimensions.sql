@@ -6,7 +6,11 @@ select distinct
     provider_name,
     billing_account_id,
     billing_period_start_date,
+    invoice_id,
+    currency_code,
+    usd_per_unit,
     charge_category,
+    charge_class,
     service_name,
     resource_id,
     -- One group may hold node charges only, or none: the pool follows from its dimensions and its resource.
@@ -19,7 +23,11 @@ select
     provider_name,
     billing_account_id,
     billing_period_start_date,
+    null,
+    currency_code,
+    usd_per_unit,
     'Adjustment',
+    null,
     null,
     null,
     'rounding'

@@ -23,9 +23,8 @@ select
         when is_claimed_by_unknown_tag then 'tag_without_rule'
         else 'no_owner_rule'
     end as allocation_method,
-    {{ usd_sum('billed_cost_usd') }} as billed_cost_usd,
-    {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
-    {{ usd_sum('list_cost_usd') }} as list_cost_usd
+    max(owner_rule_id) as owner_rule_id,
+    {{ costs(usd_sum('$') ~ ' as $') }}
 from {{ ref('int_charges__routed') }}
 where route in ('owned', 'rest')
 group by all

@@ -4,7 +4,7 @@ with charges as (
     select
         *,
         {{ charge_key() }} as charge_key
-    from {{ ref('stg_focus__charges') }}
+    from {{ ref('int_charges__lines') }}
     where billing_period_start_date in (
         select billing_period_start_date from {{ source('build', 'touched_periods') }}
     )
@@ -22,7 +22,9 @@ summed as (
         billing_period_start_date,
         currency_code,
         charge_category,
+        charge_class,
         charge_frequency,
+        invoice_id,
         service_name,
         service_category,
         service_subcategory,
@@ -31,9 +33,7 @@ summed as (
         commitment_discount_status,
         tags,
         {{ json_text('sku_price_details', "'x_ModelId'") }} as billed_model_id,
-        sum(billed_cost_local) as billed_cost_local,
-        sum(effective_cost_local) as effective_cost_local,
-        sum(list_cost_local) as list_cost_local,
+        {{ costs('sum($) as $', unit='local') }},
         count(*) as charge_line_count
     from charges
     group by all
@@ -63,7 +63,9 @@ select
     billing_period_start_date,
     currency_code,
     charge_category,
+    charge_class,
     charge_frequency,
+    invoice_id,
     service_name,
     service_category,
     service_subcategory,
@@ -76,10 +78,6 @@ select
     charge_line_count,
     usd_per_unit is not null as is_admitted,
     usd_per_unit,
-    billed_cost_local,
-    effective_cost_local,
-    list_cost_local,
-    {{ usd(convert_usd('billed_cost_local', 'usd_per_unit')) }} as billed_cost_usd,
-    {{ usd(convert_usd('effective_cost_local', 'usd_per_unit')) }} as effective_cost_usd,
-    {{ usd(convert_usd('list_cost_local', 'usd_per_unit')) }} as list_cost_usd
+    {{ costs(unit='local') }},
+    {{ costs(usd(convert_usd('@_local', 'usd_per_unit')) ~ ' as $') }}
 from rated

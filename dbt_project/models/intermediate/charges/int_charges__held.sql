@@ -4,7 +4,8 @@ with held as (
         held_hours.*,
         pod_owners.team_id as pod_team_id,
         pod_owners.cost_center_id as pod_cost_center_id,
-        pod_owners.environment as pod_environment
+        pod_owners.environment as pod_environment,
+        pod_owners.owner_rule_id as pod_owner_rule_id
     from {{ ref('int_charges__held_hours') }} as held_hours
     left join {{ ref('int_charges__pod_owners') }} as pod_owners
         on
@@ -40,8 +41,7 @@ select
         else 'opencost_node_hour_share'
     end as allocation_method,
     is_estimate,
-    {{ usd_sum('billed_cost_usd') }} as billed_cost_usd,
-    {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
-    {{ usd_sum('list_cost_usd') }} as list_cost_usd
+    max(case when allocation_kind is null then account_owner_rule_id else pod_owner_rule_id end) as owner_rule_id,
+    {{ costs(usd_sum('$') ~ ' as $') }}
 from held
 group by all

@@ -29,8 +29,7 @@ split as (
         'shares',
         parent=['charge_key', 'charge_start_at', 'charge_end_at', 'usage_hour_at'],
         weight='weight',
-        tie='holder_key',
-        amounts=['billed_cost_usd', 'effective_cost_usd', 'list_cost_usd']
+        tie='holder_key'
     ) }}
 )
 
@@ -44,13 +43,12 @@ select
     account_team_id,
     account_cost_center_id,
     account_environment,
+    account_owner_rule_id,
     cluster_name,
     allocation_kind,
     namespace,
     pod,
     workload_id,
     is_shared_gpu or (is_even_split and allocation_kind is not null) as is_estimate,
-    split_billed_cost_usd as billed_cost_usd,
-    split_effective_cost_usd as effective_cost_usd,
-    split_list_cost_usd as list_cost_usd
+    {{ costs('split_$ as $') }}
 from split

@@ -9,9 +9,8 @@ with node_charges as (
         owner_team_id as account_team_id,
         owner_cost_center_id as account_cost_center_id,
         owner_environment as account_environment,
-        billed_cost_usd,
-        effective_cost_usd,
-        list_cost_usd
+        owner_rule_id as account_owner_rule_id,
+        {{ costs() }}
     from {{ ref('int_charges__routed') }}
     where route = 'node'
 ),
@@ -38,8 +37,7 @@ split as (
         'weighted',
         parent=['charge_key', 'charge_start_at', 'charge_end_at'],
         weight='hour_milliseconds',
-        tie='usage_hour_at',
-        amounts=['billed_cost_usd', 'effective_cost_usd', 'list_cost_usd']
+        tie='usage_hour_at'
     ) }}
 )
 
@@ -52,7 +50,6 @@ select
     account_team_id,
     account_cost_center_id,
     account_environment,
-    split_billed_cost_usd as billed_cost_usd,
-    split_effective_cost_usd as effective_cost_usd,
-    split_list_cost_usd as list_cost_usd
+    account_owner_rule_id,
+    {{ costs('split_$ as $') }}
 from split

@@ -8,12 +8,8 @@ with groups_of_slice as (
         billing_period_start_date,
         currency_code,
         max(usd_per_unit) as usd_per_unit,
-        sum(billed_cost_local) as billed_cost_local,
-        sum(effective_cost_local) as effective_cost_local,
-        sum(list_cost_local) as list_cost_local,
-        {{ usd_sum('billed_cost_usd') }} as billed_cost_usd,
-        {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
-        {{ usd_sum('list_cost_usd') }} as list_cost_usd
+        {{ costs('sum($) as $', unit='local') }},
+        {{ costs(usd_sum('$') ~ ' as $') }}
     from {{ ref('int_charges__groups') }}
     where is_admitted
     group by 1, 2, 3, 4, 5
@@ -26,9 +22,8 @@ residuals as (
         billing_account_id,
         billing_period_start_date,
         currency_code,
-        {{ convert_usd('billed_cost_local', 'usd_per_unit') }} - billed_cost_usd as billed_cost_usd,
-        {{ convert_usd('effective_cost_local', 'usd_per_unit') }} - effective_cost_usd as effective_cost_usd,
-        {{ convert_usd('list_cost_local', 'usd_per_unit') }} - list_cost_usd as list_cost_usd
+        usd_per_unit,
+        {{ costs(convert_usd('@_local', 'usd_per_unit') ~ ' - $ as $') }}
     from groups_of_slice
 )
 
@@ -46,8 +41,8 @@ select
     provider_name,
     billing_account_id,
     billing_period_start_date,
-    {{ usd('billed_cost_usd') }} as billed_cost_usd,
-    {{ usd('effective_cost_usd') }} as effective_cost_usd,
-    {{ usd('list_cost_usd') }} as list_cost_usd
+    currency_code,
+    usd_per_unit,
+    {{ costs(usd('$') ~ ' as $') }}
 from residuals
-where billed_cost_usd != 0 or effective_cost_usd != 0 or list_cost_usd != 0
+where {{ costs('$ != 0', joint='or') }}

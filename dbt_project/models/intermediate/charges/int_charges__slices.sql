@@ -9,9 +9,7 @@ select
     is_admitted,
     max(usd_per_unit) as usd_per_unit,
     cast(sum(charge_line_count) as bigint) as charge_line_count,
-    cast(sum(billed_cost_local) as decimal(38, 18)) as billed_cost_local,
-    cast(sum(effective_cost_local) as decimal(38, 18)) as effective_cost_local,
-    cast(sum(list_cost_local) as decimal(38, 18)) as list_cost_local,
+    {{ costs('cast(sum($) as decimal(38, 18)) as $', unit='local') }},
     billing_period_start_date
 from {{ ref('int_charges__groups') }}
 group by all

@@ -11,9 +11,8 @@ with charges as (
         owner_team_id as account_team_id,
         owner_cost_center_id as account_cost_center_id,
         owner_environment as account_environment,
-        {{ usd_sum('billed_cost_usd') }} as billed_cost_usd,
-        {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
-        {{ usd_sum('list_cost_usd') }} as list_cost_usd
+        max(owner_rule_id) as account_owner_rule_id,
+        {{ costs(usd_sum('$') ~ ' as $') }}
     from {{ ref('int_charges__routed') }}
     where route = 'token'
     group by all
@@ -30,6 +29,8 @@ traffic as (
         app_id,
         consumer_id,
         is_estimate,
+        owner_rule_id,
+        price_set_id,
         weight_nano_usd,
         weight_tokens
     from {{ ref('int_tokens__consumer_days') }}
@@ -65,6 +66,8 @@ shares as (
         traffic.app_id,
         traffic.consumer_id,
         traffic.model_id,
+        traffic.owner_rule_id,
+        traffic.price_set_id,
         coalesce(traffic.is_estimate, false) as is_traffic_estimate,
         md5(concat_ws(
             '|',
@@ -100,8 +103,7 @@ split as (
         'weighted',
         parent=['charge_key', 'usage_date'],
         weight='weight',
-        tie='consumer_key',
-        amounts=['billed_cost_usd', 'effective_cost_usd', 'list_cost_usd']
+        tie='consumer_key'
     ) }}
 )
 
@@ -127,7 +129,7 @@ select
         else 'gateway_priced_tokens_of_model'
     end as allocation_method,
     team_id is not null and (is_unpriced or scope_model_id is null or is_traffic_estimate) as is_estimate,
-    split_billed_cost_usd as billed_cost_usd,
-    split_effective_cost_usd as effective_cost_usd,
-    split_list_cost_usd as list_cost_usd
+    case when team_id is null then account_owner_rule_id else owner_rule_id end as owner_rule_id,
+    case when team_id is not null and not is_unpriced then price_set_id end as price_set_id,
+    {{ costs('split_$ as $') }}
 from split

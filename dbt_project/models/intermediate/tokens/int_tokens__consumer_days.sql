@@ -16,7 +16,9 @@ select
     coalesce({{ nano_usd('sum(calculated_cost_usd)') }}, 0) as weight_nano_usd,
     -- What the gateway answered from its own cache caused no bill.
     cast(sum(input_tokens + output_tokens - cache_hit_tokens) as bigint) as weight_tokens,
-    sum(missing_usage_request_count + no_price_request_count) > 0 as is_estimate
+    sum(missing_usage_request_count + no_price_request_count) > 0 as is_estimate,
+    max(owner_rule_id) as owner_rule_id,
+    md5({{ array_sorted_distinct_text('price_set_id') }}) as price_set_id
 from {{ ref('int_tokens__request_hours') }}
 where usage_date in (select usage_date from {{ source('build', 'touched_days') }})
 group by usage_date, provider_name, model_id, team_id, cost_center_id, environment, app_id, consumer_id

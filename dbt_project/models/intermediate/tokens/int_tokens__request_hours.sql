@@ -34,6 +34,8 @@ select
     cast(coalesce(sum(output_tokens) filter (where unpriced_reason = 'no_price'), 0) as bigint)
         as unpriced_output_tokens,
     cast(coalesce(sum(input_tokens + output_tokens) filter (where is_cache_hit), 0) as bigint) as cache_hit_tokens,
+    max(owner_rule_id) as owner_rule_id,
+    md5({{ array_sorted_distinct_text('price_set_id') }}) as price_set_id,
     {{ usd_sum('calculated_cost_usd') }} as calculated_cost_usd,
     {{ usd_sum('gateway_cost_usd') }} as gateway_cost_usd
 from {{ ref('int_tokens__requests') }}

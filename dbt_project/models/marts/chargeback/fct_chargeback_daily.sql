@@ -4,9 +4,7 @@ select
     team_id,
     cost_center_id,
     cost_pool,
-    {{ usd_sum('billed_cost_usd') }} as billed_cost_usd,
-    {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
-    {{ usd_sum('list_cost_usd') }} as list_cost_usd,
+    {{ costs(usd_sum('$') ~ ' as $') }},
     cast(coalesce(sum(effective_cost_usd) filter (where is_estimate), 0) as decimal(38, 9))
         as estimated_effective_cost_usd,
     count(*) as ledger_row_count

@@ -3,29 +3,36 @@
 {{ config(rebuild_touched('billing_period_start_date')) }}
 
 select
-    allocated.usage_date,
-    dimensions.billing_period_start_date,
-    dimensions.billing_period_start_date as posting_period_start_date,
-    dimensions.provider_name,
-    dimensions.billing_account_id,
-    dimensions.charge_category,
-    dimensions.service_name,
-    dimensions.resource_id,
-    dimensions.cost_pool,
-    allocated.team_id,
-    allocated.cost_center_id,
-    allocated.environment,
-    allocated.workload_id,
-    allocated.consumer_id,
-    allocated.model_id,
-    allocated.allocation_step,
-    allocated.allocation_method,
-    allocated.is_estimate,
-    dimensions.source_name,
-    allocated.charge_key,
-    {{ usd('allocated.billed_cost_usd') }} as billed_cost_usd,
-    {{ usd('allocated.effective_cost_usd') }} as effective_cost_usd,
-    {{ usd('allocated.list_cost_usd') }} as list_cost_usd
-from {{ ref('int_charges__allocated') }} as allocated
-inner join {{ ref('int_charges__dimensions') }} as dimensions
-    on allocated.charge_key = dimensions.charge_key
+    md5(concat_ws(
+        '|',
+        {{ ledger_grain("coalesce(cast($ as string), '~')") }},
+        cast(billing_period_start_date as string)
+    )) as ledger_row_id,
+    usage_date,
+    billing_period_start_date,
+    billing_period_start_date as posting_period_start_date,
+    cast(null as string) as posting_cause,
+    provider_name,
+    billing_account_id,
+    invoice_id,
+    charge_category,
+    service_name,
+    resource_id,
+    cost_pool,
+    team_id,
+    cost_center_id,
+    environment,
+    workload_id,
+    consumer_id,
+    model_id,
+    allocation_step,
+    allocation_method,
+    is_estimate,
+    owner_rule_id,
+    price_set_id,
+    cast(usd_per_unit as decimal(18, 9)) as usd_per_unit,
+    policy_id,
+    source_name,
+    charge_key,
+    {{ costs(usd('$') ~ ' as $') }}
+from {{ ref('int_charges__current') }}

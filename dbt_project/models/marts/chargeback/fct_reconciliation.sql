@@ -12,9 +12,7 @@ allocated as (
         3 as step_number,
         'allocated' as step,
         allocation_step as cause,
-        {{ usd_sum('billed_cost_usd') }} as billed_cost_usd,
-        {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
-        {{ usd_sum('list_cost_usd') }} as list_cost_usd
+        {{ costs(usd_sum('$') ~ ' as $') }}
     from {{ ref('fct_cost_ledger') }}
     group by all
 ),
@@ -24,9 +22,7 @@ both_sides as (
         provider_name,
         billing_account_id,
         billing_period_start_date,
-        billed_cost_usd,
-        effective_cost_usd,
-        list_cost_usd
+        {{ costs() }}
     from delivered
     where step = 'delivered' and cause = 'rate_known'
     union all
@@ -34,9 +30,7 @@ both_sides as (
         provider_name,
         billing_account_id,
         billing_period_start_date,
-        -billed_cost_usd,
-        -effective_cost_usd,
-        -list_cost_usd
+        {{ costs('-$') }}
     from allocated
 ),
 
@@ -48,9 +42,7 @@ residual as (
         4 as step_number,
         'residual' as step,
         'delivered_minus_allocated' as cause,
-        sum(billed_cost_usd) as billed_cost_usd,
-        sum(effective_cost_usd) as effective_cost_usd,
-        sum(list_cost_usd) as list_cost_usd
+        {{ costs('sum($) as $') }}
     from both_sides
     group by all
 ),
@@ -95,6 +87,7 @@ in_usd as (
         'tokens_at_the_price_book',
         null,
         calculated_cost_usd,
+        null,
         null
     from gateway
     union all
@@ -107,6 +100,7 @@ in_usd as (
         'billed_minus_gateway_priced',
         null,
         effective_cost_usd - calculated_cost_usd,
+        null,
         null
     from gateway
 ),
@@ -122,9 +116,8 @@ steps as (
         step,
         cause,
         'USD',
-        billed_cost_usd,
-        effective_cost_usd,
-        list_cost_usd,
+        {{ costs() }},
+        null,
         null,
         null,
         null
@@ -139,10 +132,6 @@ select
     step,
     cause,
     currency_code,
-    cast(billed_cost_usd as decimal(38, 9)) as billed_cost_usd,
-    cast(effective_cost_usd as decimal(38, 9)) as effective_cost_usd,
-    cast(list_cost_usd as decimal(38, 9)) as list_cost_usd,
-    cast(billed_cost_local as decimal(38, 18)) as billed_cost_local,
-    cast(effective_cost_local as decimal(38, 18)) as effective_cost_local,
-    cast(list_cost_local as decimal(38, 18)) as list_cost_local
+    {{ costs('cast($ as decimal(38, 9)) as $') }},
+    {{ costs('cast($ as decimal(38, 18)) as $', unit='local') }}
 from steps

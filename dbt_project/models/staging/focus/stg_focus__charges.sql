@@ -32,9 +32,7 @@ renamed as (
         sku_price_details,
 
         -- money, in currency_code, lossless
-        billed_cost as billed_cost_local,
-        effective_cost as effective_cost_local,
-        list_cost as list_cost_local,
+        {{ costs('@ as $', unit='local') }},
 
         -- time
         billing_period_date as billing_period_start_date,
