@@ -21,7 +21,8 @@ select
     coalesce(models.gpu_model, devices.gpu_model_name, 'unknown') as gpu_model,
     models.tdp_watts,
     -- Cards that the seed does not know are cut as the usual ones are.
-    coalesce(models.mig_compute_slices, 7) as mig_compute_slices
+    coalesce(models.mig_compute_slices, 7) as mig_compute_slices,
+    models.memory_mib
 from devices
 left join {{ ref('gpu_models') }} as models
     on lower(replace(devices.gpu_model_name, '-', ' ')) = lower(replace(models.gpu_model_name, '-', ' '))

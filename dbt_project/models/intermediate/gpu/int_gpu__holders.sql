@@ -1,65 +1,74 @@
 -- One row per physical GPU, instant, MIG instance and holder: the state it was in, and its part of the card.
--- Parts are integers that add up to mig_compute_slices x parts_per_mig_slice for each card and instant. MIG instances
--- stand for the card, whose own series is then left out; slices that no instance has are the remainder, which nobody
--- can hold.
+-- Parts are integers of mig_compute_slices x parts_per_mig_slice for each card and instant. MIG instances stand for the
+-- card, whose own series is then left out; what no instance of the layout has is the remainder, which nobody can hold.
+-- Part of an instance, or of a whole card: an MPS client its thread percentage, a replica 1/replicas, else what pods
+-- share the instant get even parts. What is not given out, replicas unsold among it, is unallocated.
 {{ config(materialized='ephemeral') }}
 
 {%- set parts_per_slice = parts_per_mig_slice() %}
 
-with series as (
+with claimed as (
+    select
+        instances.*,
+        case
+            when held_millionths is not null then 'node_share'
+            when is_mps then 'mps'
+            when holder_count > 1 or replica_count > 1 then 'time_sliced'
+            else unshared_basis
+        end as allocation_basis,
+        cast(case
+            when pod = '' then instance_parts
+            when held_millionths is not null
+                then {{ integer_div('instance_parts * held_millionths', '1000000') }}
+            when is_mps and thread_percent is not null
+                then {{ integer_div('instance_parts * thread_percent', '100') }}
+            else {{ integer_div('instance_parts', 'greatest(coalesce(replica_count, 1), holder_count)') }}
+        end as bigint) as card_parts
+    from {{ ref('int_gpu__instances') }} as instances
+),
+
+-- Thread percentages are limits and may add up to more than the card.
+fitted as (
+    select
+        *,
+        sum(card_parts) over holder_instant as claimed_parts,
+        row_number() over (
+            partition by usage_date, gpu_uuid, sampled_at, mig_instance_id
+            order by namespace nulls last, pod
+        ) as holder_number
+    from claimed
+    window holder_instant as (partition by usage_date, gpu_uuid, sampled_at, mig_instance_id)
+),
+
+unsold as (
     select
         usage_date,
         gpu_uuid,
         sampled_at,
         mig_instance_id,
         mig_profile,
-        namespace,
-        pod,
-        max(sm_active_share) over series_instant as sm_active_share,
-        max(gr_engine_active_share) over series_instant as gr_engine_active_share,
-        max(gpu_util_share) over series_instant as gpu_util_share,
-        max(pod) over series_instant as any_pod,
-        max(mig_instance_id) over (partition by usage_date, gpu_uuid, sampled_at) as any_mig_instance_id
-    from {{ ref('int_gpu__samples') }}
-    where usage_date in (select usage_date from {{ source('build', 'touched_days') }})
-    window series_instant as (partition by usage_date, gpu_uuid, sampled_at, mig_instance_id)
-),
-
--- A row without a pod beside one with a pod is a metric that the exporter does not label, not a second holder.
-holders as (
-    select
-        series.*,
-        cast(coalesce(sm_active_share, gr_engine_active_share, gpu_util_share) as decimal(18, 9)) as activity_share,
-        case
-            when sm_active_share is not null then 1
-            when gr_engine_active_share is not null then 2
-            when gpu_util_share is not null then 3
-            else 4
-        end as signal_rank,
-        count(*) over holder_instant as holder_count,
-        row_number() over (
-            partition by usage_date, gpu_uuid, sampled_at, mig_instance_id
-            order by namespace nulls last, pod
-        ) as holder_number,
-        mig_instance_id != '' as is_mig,
-        cast(nullif(regexp_extract(mig_profile, '([0-9]+)g', 1), '') as integer) as profile_slices
-    from series
+        allocation_basis,
+        holder_source,
+        instance_parts - claimed_parts as card_parts
+    from fitted
     where
-        (any_mig_instance_id = '') = (mig_instance_id = '')
-        and (any_pod = '') = (pod = '')
-    window holder_instant as (partition by usage_date, gpu_uuid, sampled_at, mig_instance_id)
+        holder_number = 1
+        and instance_parts > claimed_parts
+        -- Even parts that do not divide leave less than a part each.
+        and instance_parts - claimed_parts >= holder_count
 ),
 
-sliced as (
+remainders as (
     select
-        holders.*,
-        devices.mig_compute_slices,
-        case when is_mig then coalesce(profile_slices, 1) else devices.mig_compute_slices end as slices
-    from holders
-    inner join {{ ref('int_gpu__devices') }} as devices
-        on
-            holders.usage_date = devices.usage_date
-            and holders.gpu_uuid = devices.gpu_uuid
+        usage_date,
+        gpu_uuid,
+        sampled_at,
+        max(unshared_basis) as allocation_basis,
+        max(case when is_nominal_memory then 1 else 0 end) = 1 as is_estimate,
+        max(card_slices) * {{ parts_per_slice }} - sum(instance_parts) as card_parts
+    from fitted
+    where mig_instance_id != '' and holder_number = 1
+    group by usage_date, gpu_uuid, sampled_at
 )
 
 select
@@ -76,15 +85,35 @@ select
         when activity_share < {{ policy_number('gpu_idle_activity_share', 0.05) }} then 'held_idle'
         else 'worked'
     end as gpu_state,
-    case
-        when holder_count > 1 then 'time_sliced'
-        when is_mig then 'mig_compute'
-        else 'whole'
-    end as allocation_basis,
+    allocation_basis,
+    holder_source,
     signal_rank,
-    holder_count > 1 as is_estimate,
-    cast({{ integer_div('slices * ' ~ parts_per_slice, 'holder_count') }} as bigint) as card_parts
-from sliced
+    is_nominal_memory or allocation_basis in ('time_sliced', 'mps')
+    or (allocation_basis = 'node_share' and (held_millionths < 1000000 or holder_source = 'unlabelled')) as is_estimate,
+    cast(case
+        when claimed_parts > instance_parts
+            then {{ integer_div(
+                'cast(card_parts as ' ~ wide_integer_type() ~ ') * instance_parts', 'claimed_parts'
+            ) }}
+        else card_parts
+    end as bigint) as card_parts
+from fitted
+union all
+select
+    usage_date,
+    gpu_uuid,
+    sampled_at,
+    mig_instance_id,
+    mig_profile,
+    '',
+    '',
+    'unallocated',
+    allocation_basis,
+    'none',
+    4,
+    true,
+    cast(card_parts as bigint)
+from unsold
 union all
 select
     usage_date,
@@ -95,11 +124,10 @@ select
     '',
     '',
     'unallocated',
-    'mig_compute',
+    allocation_basis,
+    'none',
     4,
-    false,
-    cast(max(mig_compute_slices) - sum(slices) as bigint) * {{ parts_per_slice }}
-from sliced
-where is_mig and holder_number = 1
-group by usage_date, gpu_uuid, sampled_at
-having max(mig_compute_slices) > sum(slices)
+    is_estimate,
+    cast(card_parts as bigint)
+from remainders
+where card_parts > 0

@@ -2,13 +2,12 @@
 -- Where the exporter's cluster is not set or named otherwise, a pod of the same namespace and name speaks for it.
 {{ config(rebuild_touched('usage_date')) }}
 
-with pods as (
-    select distinct
+with holders as (
+    select
         samples.usage_date,
         devices.cluster_name,
         samples.namespace,
-        samples.pod,
-        md5(concat_ws('|', devices.cluster_name, samples.namespace, samples.pod)) as subject_key
+        samples.pod
     from {{ ref('int_gpu__samples') }} as samples
     inner join {{ ref('int_gpu__devices') }} as devices
         on
@@ -17,12 +16,33 @@ with pods as (
     where
         samples.usage_date in (select usage_date from {{ source('build', 'touched_days') }})
         and samples.pod != ''
+    union all
+    select
+        runs.usage_date,
+        nodes.cluster_name,
+        runs.namespace,
+        runs.pod
+    from {{ ref('int_gpu__pod_runs') }} as runs
+    inner join {{ ref('int_gpu__nodes') }} as nodes using (usage_date, node_key)
+    where runs.usage_date in (select usage_date from {{ source('build', 'touched_days') }})
+),
+
+pods as (
+    select distinct
+        usage_date,
+        cluster_name,
+        namespace,
+        pod,
+        md5(concat_ws('|', cluster_name, namespace, pod)) as subject_key
+    from holders
 ),
 
 labelled as (
     select
         pods.*,
         pod_owners.team_id,
+        pod_owners.cost_center_id,
+        pod_owners.environment,
         pod_owners.owner_rule_id
     from pods
     inner join {{ ref('int_charges__pod_owners') }} as pod_owners
@@ -59,6 +79,9 @@ select
     pods.namespace,
     pods.pod,
     coalesce(labelled.team_id, namespaced.team_id, 'untagged') as team_id,
+    case when labelled.team_id is not null then labelled.cost_center_id else namespaced.cost_center_id end
+        as cost_center_id,
+    case when labelled.team_id is not null then labelled.environment else namespaced.environment end as environment,
     coalesce(labelled.owner_rule_id, namespaced.owner_rule_id) as owner_rule_id
 from pods
 left join labelled

@@ -19,6 +19,13 @@ select
     -- Not measured for MIG instances, where some exporters write 0.
     max(case when metric_name = 'DCGM_FI_DEV_GPU_UTIL' and mig_instance_id is null then metric_value end) / 100
         as gpu_util_share,
+    -- Of a MIG instance, the instance's own.
+    cast(round(coalesce(
+        max(case when metric_name = 'DCGM_FI_DEV_FB_TOTAL' then metric_value end),
+        max(case when metric_name = 'DCGM_FI_DEV_FB_USED' then metric_value end)
+        + max(case when metric_name = 'DCGM_FI_DEV_FB_FREE' then metric_value end)
+        + coalesce(max(case when metric_name = 'DCGM_FI_DEV_FB_RESERVED' then metric_value end), 0)
+    )) as bigint) as memory_mib,
     max(case when metric_name = 'DCGM_FI_DEV_POWER_USAGE' then metric_value end) as power_watts,
     max(case when metric_name = 'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION' then metric_value end) as energy_millijoules,
     max(case

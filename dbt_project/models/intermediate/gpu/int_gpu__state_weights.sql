@@ -79,6 +79,7 @@ select
     gpu_state,
     allocation_basis,
     max(mig_profile) as mig_profile,
+    max(holder_source) as holder_source,
     max(signal_rank) as signal_rank,
     max(is_estimate) as is_estimate,
     cast(sum(weight) as bigint) as weight
@@ -95,6 +96,7 @@ select
     'unknown',
     'whole',
     null,
+    'none',
     4,
     false,
     cast(weight as bigint)

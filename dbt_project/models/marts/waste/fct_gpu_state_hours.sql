@@ -32,13 +32,16 @@ select
     split.namespace,
     split.pod,
     case
+        when split.holder_source = 'unlabelled' then 'unknown'
         when split.pod != '' then pod_owners.team_id
         when split.gpu_state = 'unknown' then 'unknown'
         else 'unallocated'
     end as team_id,
+    pod_owners.cost_center_id,
     split.gpu_state,
     split.split_card_gpu_hours as gpu_hours,
     split.allocation_basis,
+    split.holder_source,
     case split.signal_rank when 1 then 'sm_active' when 2 then 'gr_engine_active' when 3 then 'gpu_util' else 'none' end
         as activity_signal,
     split.is_estimate

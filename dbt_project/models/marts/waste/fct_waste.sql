@@ -17,7 +17,7 @@ node_states as (
         node_key,
         gpu_model,
         team_id,
-        case when pod != '' then concat_ws('/', namespace, pod) end as workload_id,
+        case when pod != '' then concat_ws('/', nullif(namespace, ''), pod) end as workload_id,
         gpu_state,
         sum(gpu_hours) as gpu_hours
     from card_states
