@@ -1,6 +1,8 @@
 """Splits foot by construction: law 3, tried on any sign, weight, tie and size."""
 
+from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Decimal
+from random import Random
 
 import duckdb
 import pyarrow as pa
@@ -31,12 +33,17 @@ amounts_usd = st.decimals(min_value=-(10**8), max_value=10**8, places=9)
 weight_lists = st.lists(st.integers(min_value=0, max_value=10**15), min_size=1, max_size=40)
 
 
-def split(parents: dict[str, tuple[Decimal, Decimal | None, list[int]]]) -> dict[str, list[tuple]]:
+def split(
+    parents: Mapping[str, tuple[Decimal, Decimal | None, list[int]]], shuffle: Random | None = None
+) -> dict[str, list[tuple]]:
+    """Shares of each parent in the order of its weights, whatever order the engine reads the rows in."""
     rows = [
         (key, f"{position:06}", billed, listed, weight)
         for key, (billed, listed, weights) in parents.items()
         for position, weight in enumerate(weights)
     ]
+    if shuffle:
+        shuffle.shuffle(rows)
     shares = pa.Table.from_pylist([dict(zip(SHARES.names, row, strict=True)) for row in rows], schema=SHARES)
     with duckdb.connect() as connection:
         connection.register("shares", shares)
@@ -44,7 +51,10 @@ def split(parents: dict[str, tuple[Decimal, Decimal | None, list[int]]]) -> dict
             "select parent_key, split_billed_cost_usd, split_list_cost_usd, is_even_split"
             f" from ({SPLIT}) order by parent_key, share_key"
         ).fetchall()
-    return {key: [row[1:] for row in found if row[0] == key] for key in parents}
+    by_parent: dict[str, list[tuple]] = {key: [] for key in parents}
+    for parent, *share in found:
+        by_parent[parent].append(tuple(share))
+    return by_parent
 
 
 def largest_remainder(amount: Decimal, weights: list[int]) -> list[Decimal]:
@@ -91,6 +101,41 @@ def test_ten_thousand_recipients_foot():
     (shares,) = split({"p": (Decimal("1234.567890123"), Decimal("0.000009999"), weights)}).values()
     assert sum(share[0] for share in shares) == Decimal("1234.567890123")
     assert sum(share[1] for share in shares) == Decimal("0.000009999")
+
+
+@settings(max_examples=4, deadline=None)
+@given(amount=amounts_usd, seed=st.integers(0, 2**32), weight=st.sampled_from([0, 1, 10**15]))
+@example(amount=-NANO, seed=0, weight=0)
+def test_any_amount_over_ten_thousand_recipients_foots(amount, seed, weight):
+    random = Random(seed)
+    weights = [random.randint(0, weight) for _ in range(10_000)]
+    (shares,) = split({"p": (amount, None, weights)}).values()
+    assert sum(share[0] for share in shares) == amount
+    assert {share[0].is_signed() for share in shares if share[0]} <= {amount.is_signed()}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    amount=amounts_usd | st.sampled_from([NANO, -NANO, 2 * NANO]),
+    groups=st.lists(weight_lists, min_size=1, max_size=6),
+)
+@example(amount=NANO, groups=[[0, 0], [1], [1, 1, 1]])
+def test_a_hierarchy_is_split_from_the_top_and_foots_on_every_level(amount, groups):
+    (tops,) = split({"whole": (amount, None, [sum(weights) for weights in groups])}).values()
+    parents = {f"{number:02}": (tops[number][0], None, weights) for number, weights in enumerate(groups)}
+    leaves = split(parents)
+    for key, (top, _, _) in parents.items():
+        assert sum(share[0] for share in leaves[key]) == top
+    assert sum(share[0] for shares in leaves.values() for share in shares) == amount
+
+
+@settings(max_examples=40, deadline=None)
+@given(amount=amounts_usd, weights=weight_lists, seed=st.integers(0, 2**32))
+@example(amount=Decimal("0.000000002"), weights=[1, 1, 1], seed=1)
+def test_a_credit_mirrors_its_charge_and_the_order_of_rows_decides_no_tie(amount, weights, seed):
+    (charged,) = split({"p": (amount, None, weights)}).values()
+    (credited,) = split({"p": (-amount, None, weights)}, shuffle=Random(seed)).values()
+    assert [-share[0] for share in credited] == [share[0] for share in charged]
 
 
 def test_a_single_recipient_takes_everything():
