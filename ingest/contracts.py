@@ -32,16 +32,20 @@ AUDIT_COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class LandingTable:
-    """One lake table: `columns` are (name, Arrow type) without audit columns; `partition` is a date column or None."""
+    """One lake table: `columns` are (name, Arrow type) without audit columns; `partition` is a date column or None.
+
+    A book stands in HOME/books and has no audit columns: nothing it says was read from an object.
+    """
 
     name: str
     columns: tuple[tuple[str, pa.DataType], ...]
     partition: str | None
+    is_book: bool = False
 
     @property
     def schema(self) -> pa.Schema:
         """All columns in order: contract, audit, then the partition date."""
-        fields = [*self.columns, *AUDIT_COLUMNS]
+        fields = [*self.columns, *(() if self.is_book else AUDIT_COLUMNS)]
         if self.partition is not None:
             fields.append((self.partition, DATE))
         return pa.schema(fields)
@@ -226,6 +230,15 @@ DATED_FACTS: Final = {
         ("usd_per_mtok", RATE),
         *_VALIDITY,
         ("source", TEXT),
+    ),
+    "gl_accounts": _dated_fact(
+        "gl_accounts",
+        ("entry_kind", TEXT),
+        ("cost_pool", TEXT),
+        ("team_id", TEXT),
+        ("account_code", TEXT),
+        ("account_name", TEXT),
+        *_VALIDITY,
     ),
     "recipients": _dated_fact("recipients", ("team_id", TEXT), ("email", TEXT), *_VALIDITY),
     "policies": _dated_fact("policies", ("policy_key", TEXT), ("policy_value", TEXT)),

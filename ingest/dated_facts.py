@@ -114,6 +114,11 @@ _RULES: Final = {
         },
         least={"usd_per_mtok": Decimal(0)},
     ),
+    "gl_accounts": _Rules(
+        key=("entry_kind", "cost_pool", "team_id"),
+        optional=frozenset({"account_name"}),
+        choices={"entry_kind": ("expense", "central", "clearing")},
+    ),
     "recipients": _Rules(
         key=("team_id", "email"), shapes={"email": (_EMAIL_PATTERN, "one address, such as leads@example.com")}
     ),

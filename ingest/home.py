@@ -360,6 +360,13 @@ _CSV_NOTES: Final = {
         f"{_DATES_NOTE}"
         "# openai,gpt-4o,input,2.25,2026-01-01,,enterprise agreement\n"
     ),
+    "gl_accounts": (
+        "# Which account a closed period is booked to. entry_kind: expense (what a team is charged), central (what\n"
+        "# stays with the platform: showback teams and dollars without an owner), clearing (the other side).\n"
+        "# cost_pool and team_id: * for any; the most special line wins.\n"
+        f"{_DATES_NOTE}"
+        "# expense,*,*,6410,Cloud services,2026-01-01,\n"
+    ),
     "recipients": (
         "# Who gets the email of a team; one line per address.\n"
         f"{_DATES_NOTE}"

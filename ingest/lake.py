@@ -80,7 +80,9 @@ class NewFile:
 
 
 def get_table_dir(home: Home, table: LandingTable) -> Path:
-    """The folder of a landing table."""
+    """The folder of a landing table, or of a book."""
+    if table.is_book:
+        return home.books_dir / table.name.removeprefix("book_")
     return home.quarantine_dir if table.name == QUARANTINE.name else home.lake_dir / table.name
 
 

@@ -14,12 +14,10 @@ import duckdb
 import pyarrow as pa
 
 from ingest import lake
+from ingest.book_tables import BOOK_TABLES, CLOSES
 from ingest.contracts import (
-    DATED_FACTS,
-    DCGM_SAMPLES,
     DELIVERIES,
     FOCUS_CHARGES,
-    LLM_PRICES,
     OPENCOST_ALLOCATIONS,
     QUARANTINE,
     LandingTable,
@@ -28,9 +26,7 @@ from ingest.contracts import (
 from ingest.home import Home, hold_lock
 from ingest.lake import LakeFile
 from ingest.registry import latest_sql
-
-_ANY_DAY_TABLES: Final = (LLM_PRICES.name, *(table.name for table in DATED_FACTS.values()))
-"""Tables whose every change touches everything: they speak for any day."""
+from ingest.touched import fill_touched, must_redo_all
 
 _UNBUILT_TABLES: Final = (DELIVERIES.name, QUARANTINE.name)
 
@@ -83,15 +79,18 @@ def pin(home: Home, *, full_refresh: bool = False, code_fingerprint: str) -> Bui
     on return, so that dbt can open it. Raises `WarehouseError` when another process has it open.
     """
     with hold_lock(home), _open_warehouse(home) as warehouse:
-        files = {table.name: lake.list_files(home, table) for table in landing_tables().values()}
+        files = {table.name: lake.list_files(home, table) for table in _raw_tables().values()}
         warehouse.execute("begin transaction")
         _create_state(warehouse)
-        for name, table in landing_tables().items():
+        for name, table in _raw_tables().items():
             sql = lake.select_files_sql(warehouse, table, files[name])
             warehouse.execute(f"create or replace view raw.{name} as {_finish_view(table, sql)}")
         _pin_files(warehouse, files)
-        is_full = full_refresh or _must_redo_all(warehouse, code_fingerprint)
-        _fill_touched(warehouse, is_full=is_full)
+        warehouse.execute("delete from build_state.pinned_closes")
+        warehouse.execute(f"insert into build_state.pinned_closes select close_id, action from raw.{CLOSES.name}")
+        is_full = full_refresh or must_redo_all(warehouse, code_fingerprint)
+        fill_touched(warehouse, is_full=is_full)
+        _fill_inputs(warehouse, code_fingerprint)
         pinned_at = datetime.now(UTC).replace(tzinfo=None)
         build_id = lake.hash_text(pinned_at.isoformat(), code_fingerprint, str(home.path))
         warehouse.execute("delete from raw.build_info")
@@ -122,6 +121,8 @@ def record_success(home: Home, plan: BuildPlan) -> None:
         warehouse.execute("insert into build_state.built_files from build_state.pinned_files")
         warehouse.execute("delete from build_state.built_info")
         warehouse.execute("insert into build_state.built_info select build_id, code_fingerprint from raw.build_info")
+        warehouse.execute("delete from build_state.built_closes")
+        warehouse.execute("insert into build_state.built_closes from build_state.pinned_closes")
         warehouse.execute("commit")
 
 
@@ -148,12 +149,34 @@ def _create_state(warehouse: duckdb.DuckDBPyConnection) -> None:
         create table if not exists build_state.built_files ({_FILES_COLUMNS});
         create table if not exists build_state.pinned_files ({_FILES_COLUMNS});
         create table if not exists build_state.built_info (build_id varchar, code_fingerprint varchar);
+        create table if not exists build_state.built_closes (close_id varchar, action varchar);
+        create table if not exists build_state.pinned_closes (close_id varchar, action varchar);
+        create table if not exists raw.build_inputs (input_name varchar, usage_date date, fingerprint varchar);
         create table if not exists raw.touched_days (usage_date date);
         create table if not exists raw.touched_periods (billing_period_start_date date);
         create table if not exists raw.build_info (
             build_id varchar, pinned_at timestamp, is_full_refresh boolean, code_fingerprint varchar
         )"""
     )
+
+
+def _raw_tables() -> dict[str, LandingTable]:
+    """Every table of the raw schema by name: what was landed, and what was booked."""
+    return {**landing_tables(), **BOOK_TABLES}
+
+
+def _fill_inputs(warehouse: duckdb.DuckDBPyConnection, code_fingerprint: str) -> None:
+    """What the build is made from, by table and day: a close books this list, so that what moves later has a cause.
+
+    A file's name holds a hash of its content, so equal lists of names are equal rows.
+    """
+    warehouse.execute(
+        """delete from raw.build_inputs;
+        insert into raw.build_inputs
+        select table_name, partition_date, md5(string_agg(path, ',' order by path))
+        from build_state.pinned_files group by table_name, partition_date"""
+    )
+    warehouse.execute("insert into raw.build_inputs values ('code', null, ?)", [code_fingerprint])
 
 
 def _finish_view(table: LandingTable, sql: str) -> str:
@@ -170,7 +193,7 @@ def _pin_files(warehouse: duckdb.DuckDBPyConnection, files: Mapping[str, Sequenc
     }
     rows: list[tuple[str, str, date | None, date | None, date | None]] = []
     for name, current in files.items():
-        if name in _UNBUILT_TABLES:
+        if name in _UNBUILT_TABLES or name in BOOK_TABLES:
             continue
         fresh = [file for file in current if (name, file.path) not in known]
         ranges = _read_day_ranges(warehouse, landing_tables()[name], fresh)
@@ -200,55 +223,6 @@ def _read_day_ranges(
     found = warehouse.execute(f"select filename, {first}, {last} from ({sql}) group by filename").fetchall()
     by_location = {str(file.absolute): file.path for file in files}
     return {by_location[filename]: (first_date, last_date) for filename, first_date, last_date in found}
-
-
-_CHANGED_FILES_SQL: Final = """
-(
-    select p.* from build_state.pinned_files as p anti join build_state.built_files as b using (table_name, path)
-    union all
-    select b.* from build_state.built_files as b anti join build_state.pinned_files as p using (table_name, path)
-)"""
-_ALL_FILES_SQL: Final = "(from build_state.pinned_files union all from build_state.built_files)"
-
-
-def _must_redo_all(warehouse: duckdb.DuckDBPyConnection, code_fingerprint: str) -> bool:
-    built = warehouse.execute("select code_fingerprint from build_state.built_info").fetchone()
-    if built is None or built[0] != code_fingerprint:
-        return True
-    changed = warehouse.execute(f"select distinct table_name from {_CHANGED_FILES_SQL}").fetchall()
-    return any(table_name in _ANY_DAY_TABLES for (table_name,) in changed)
-
-
-def _fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None:
-    """Days first, then the periods that allocate over them, then all days of those periods: marts by day read both."""
-    touched = _ALL_FILES_SQL if is_full else _CHANGED_FILES_SQL
-    # A GPU's energy between two samples may cross midnight, so a day of samples speaks for the next one too.
-    warehouse.execute(
-        f"""create or replace temp table touched_by_rows as
-        select distinct unnest(generate_series(
-            first_date, last_date + (table_name = '{DCGM_SAMPLES.name}')::integer, interval 1 day
-        ))::date as usage_date
-        from {touched} where partition_date is not null and table_name <> '{FOCUS_CHARGES.name}';
-        delete from raw.touched_periods;
-        insert into raw.touched_periods
-        select distinct partition_date from {touched} where table_name = '{FOCUS_CHARGES.name}'
-        union
-        select distinct f.partition_date
-        from build_state.pinned_files as f
-        inner join touched_by_rows as d on d.usage_date between f.first_date and f.last_date
-        where f.table_name = '{FOCUS_CHARGES.name}'
-        order by 1;
-        delete from raw.touched_days;
-        insert into raw.touched_days
-        from touched_by_rows
-        union
-        select unnest(generate_series(f.first_date, f.last_date, interval 1 day))::date
-        from {_ALL_FILES_SQL} as f
-        inner join raw.touched_periods as p on p.billing_period_start_date = f.partition_date
-        where f.table_name = '{FOCUS_CHARGES.name}'
-        order by 1;
-        drop table touched_by_rows"""
-    )
 
 
 def _count(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> int:

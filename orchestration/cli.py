@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -251,6 +251,54 @@ def email(command: _Command, report_date: datetime, team_ids: tuple[str, ...], s
         if done[what]:
             command.console.print(f"{what.replace('_', ' ')}: {escape(done[what])}", soft_wrap=True)
     return _print_troubles(command, troubles)
+
+
+class _Month(click.ParamType):
+    name = "YYYY-MM"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        try:
+            return datetime.strptime(str(value), "%Y-%m").date()
+        except ValueError:
+            self.fail(f"expected a month such as 2026-10, found {value!r}", param, ctx)
+
+
+@main.command()
+@click.argument("period", type=_Month())
+@click.option("--accept", "accepted_reason", metavar="REASON", help="Close in spite of what stands against it.")
+@_home_command
+def close(command: _Command, period: date, accepted_reason: str | None) -> None:
+    """Close a month: number its statements and book them, so that they never move again."""
+    from orchestration.closing import close_month, list_statements
+
+    with command.pipeline() as pipeline:
+        pipeline.build()
+        closed = close_month(command.home, period, accepted_reason=accepted_reason)
+        _finish_books(pipeline)
+    command.console.print(f"Closed {period:%Y-%m} as {closed.close_id}, fingerprint {closed.fingerprint[:16]}.")
+    for _, number, total in list_statements(command.home, period):
+        command.console.print(f"  {escape(number):40} {total:>14,.2f} USD")
+
+
+@main.command()
+@click.argument("period", type=_Month())
+@click.option("--reason", required=True, help="Why; kept in the books.")
+@_home_command
+def reopen(command: _Command, period: date, reason: str) -> None:
+    """Open the last closed month again; its statements stay in the books as they were sent."""
+    from orchestration.closing import reopen_month
+
+    with command.pipeline() as pipeline:
+        reopened = reopen_month(command.home, period, reason=reason)
+        _finish_books(pipeline)
+    command.console.print(f"Reopened {period:%Y-%m} ({reopened.close_id}); close it again when it is right.")
+
+
+def _finish_books(pipeline: "Pipeline") -> None:
+    """Let the marts say what the books say now."""
+    pipeline.build()
+    if pipeline.publish():
+        pipeline.write_report()
 
 
 @main.command()

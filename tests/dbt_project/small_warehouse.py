@@ -10,25 +10,29 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from ingest.book_tables import BOOK_TABLES
 from ingest.contracts import landing_tables
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def write_landing(warehouse: Path, rows_by_table: Mapping[str, Iterable[Mapping[str, object]]]) -> None:
-    """Replace the raw schema of `warehouse`: every landing table, filled where `rows_by_table` names it.
+    """Replace the raw schema of `warehouse`: every landing table and book, filled where `rows_by_table` names it.
 
     Columns that a row leaves out are null; the touched days are set by `touch_days`.
     """
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("create schema if not exists raw")
-        for name, table in landing_tables().items():
+        for name, table in {**landing_tables(), **BOOK_TABLES}.items():
             arrow_rows = pa.Table.from_pylist([dict(row) for row in rows_by_table.get(name, [])], schema=table.schema)
             connection.register("arrow_rows", arrow_rows)
             connection.execute(f"create or replace table raw.{name} as select * from arrow_rows")
             connection.unregister("arrow_rows")
         connection.execute("create or replace table raw.touched_periods(billing_period_start_date date)")
         connection.execute("create or replace table raw.touched_days(usage_date date)")
+        connection.execute(
+            "create or replace table raw.build_inputs(input_name varchar, usage_date date, fingerprint varchar)"
+        )
         connection.execute(
             "create or replace table raw.build_info as "
             "select 'test' as build_id, timestamp '2026-10-01' as pinned_at, true as is_full_refresh"

@@ -134,7 +134,10 @@ def test_a_changed_log_touches_its_day_and_the_periods_that_allocate_over_it(com
     build(company)
     write_log(company, "outside", date(2026, 7, 6))
     build(company)
-    assert (touched_periods(company), touched_days(company)) == ([], days(7, 5, 6)), "the day it left is emptied too"
+    july = ([date(2026, 7, 1)], days(7, 5, 6))
+    assert (touched_periods(company), touched_days(company)) == july, (
+        "the day it left is emptied; no bill, but accruals"
+    )
     write_log(company, "inside", date(2026, 6, 11), tokens=4)
     build(company)
     assert (touched_periods(company), touched_days(company)) == ([JUNE], days(6, 10, 12))

@@ -52,4 +52,4 @@ full outer join allocated
         and expected.billing_account_id = allocated.billing_account_id
         and expected.billing_period_start_date = allocated.billing_period_start_date
 where
-    {{ costs('expected.$ is distinct from allocated.$', joint='or') }}
+    {{ costs('coalesce(expected.$, 0) != coalesce(allocated.$, 0)', joint='or') }}

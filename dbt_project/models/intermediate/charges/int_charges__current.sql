@@ -1,6 +1,6 @@
 -- One row per charge group, day, owner, workload, consumer, model, step and method of the billing periods being built:
 -- what the ledger would say if nothing had ever been closed.
-with every_row as (
+with every_way as (
     select
         {{ allocation_columns() }},
         {{ costs() }}
@@ -10,6 +10,13 @@ with every_row as (
         {{ allocation_columns() }},
         {{ costs() }}
     from {{ ref('int_charges__moves') }}
+),
+
+every_row as (
+    select
+        {{ ledger_key() }} as ledger_key,
+        *
+    from every_way
 )
 
 select
@@ -21,6 +28,7 @@ select
     dimensions.invoice_id,
     dimensions.currency_code,
     dimensions.usd_per_unit,
+    dimensions.charge_version,
     dimensions.charge_category,
     dimensions.charge_class,
     dimensions.service_name,

@@ -76,6 +76,11 @@ select
     tags,
     billed_model_id,
     charge_line_count,
+    -- What the lines of the group say in money: another version is a late or corrected line.
+    md5(concat_ws(
+        '|',
+        {{ costs("coalesce(cast(sum($) over (partition by charge_key) as string), '~')", unit='local') }}
+    )) as charge_version,
     usd_per_unit is not null as is_admitted,
     usd_per_unit,
     {{ costs(unit='local') }},

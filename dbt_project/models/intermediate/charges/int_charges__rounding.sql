@@ -43,6 +43,7 @@ select
     billing_period_start_date,
     currency_code,
     usd_per_unit,
+    md5(concat_ws('|', {{ costs("coalesce(cast($ as string), '~')") }})) as charge_version,
     {{ costs(usd('$') ~ ' as $') }}
 from residuals
 where {{ costs('$ != 0', joint='or') }}

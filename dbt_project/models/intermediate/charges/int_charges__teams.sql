@@ -1,9 +1,33 @@
--- One row per team that an owner rule names: its name and cost centre by the rule that started last.
+-- One row per team that an owner rule names, or that a closed statement charged: its name and cost centre by the rule
+-- that started last. A team whose rules are gone stays known by what it was charged.
+with ruled as (
+    select
+        team_id,
+        coalesce(team_name, team_id) as team_name,
+        cost_center_id,
+        min(valid_from_date) over (partition by team_id) as valid_from_date,
+        max(valid_to_date) over (partition by team_id) as valid_to_date
+    from {{ ref('stg_config__owner_rules') }}
+    qualify row_number() over (partition by team_id order by valid_from_date desc nulls last, rule_id) = 1
+),
+
+charged as (
+    select
+        team_id,
+        max(cost_center_id) as cost_center_id,
+        min(posting_period_start_date) as valid_from_date,
+        max({{ next_month('posting_period_start_date') }}) as valid_to_date
+    from {{ ref('stg_books__statement_lines') }}
+    where team_id not in (select team_id from ruled)
+    group by team_id
+)
+
+select * from ruled
+union all
 select
     team_id,
-    coalesce(team_name, team_id) as team_name,
+    team_id,
     cost_center_id,
-    min(valid_from_date) over (partition by team_id) as valid_from_date,
-    max(valid_to_date) over (partition by team_id) as valid_to_date
-from {{ ref('stg_config__owner_rules') }}
-qualify row_number() over (partition by team_id order by valid_from_date desc nulls last, rule_id) = 1
+    valid_from_date,
+    valid_to_date
+from charged

@@ -1,0 +1,82 @@
+-- One row per charge group and day of the billing periods being built: why it would differ from what is booked, the
+-- first that holds of late, fx, price, mapping, policy, code.
+with booked_totals as (
+    select
+        *,
+        {{ costs('sum($) over (partition by ledger_key) as total_$') }},
+        row_number() over (partition by ledger_key order by posting_period_start_date desc nulls last) as age
+    from {{ ref('int_books__booked') }}
+),
+
+-- What an earlier correction has already taken back says nothing of how the charge stood.
+standing as (
+    select *
+    from booked_totals
+    where age = 1 and ({{ costs('total_$ != 0', joint='or') }})
+),
+
+{%- for side, relation in [('booked', 'standing'), ('now', ref('int_charges__current'))] %}
+
+{{ side }} as (
+    select
+        charge_key,
+        usage_date,
+        max(charge_version) as charge_version,
+        max(usd_per_unit) as usd_per_unit,
+        max(provider_name) as provider_name,
+        max(cost_pool) as cost_pool,
+        max(allocation_step = 'accrual') as is_accrual,
+        {% for stamp in ['price_set_id', 'owner_rule_id', 'policy_id', 'team_id'] -%}
+        {{ array_sorted_distinct_text(stamp) }} as {{ stamp }}s{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ relation }}
+    group by charge_key, usage_date
+),
+{%- endfor %}
+
+use_changes as (
+    select distinct
+        usage_date,
+        case when input_name = 'litellm_requests' then 'llm_api' else 'cluster_nodes' end as cost_pool
+    from {{ ref('int_books__changed_inputs') }}
+    where input_name in ('opencost_allocations', 'dcgm_samples', 'litellm_requests')
+),
+
+config_changes as (
+    select
+        coalesce(max(input_name in (
+            'config_tariffs', 'config_facilities', 'config_owned_hardware', 'config_rate_cards'
+        )), false) as is_own_price_changed,
+        coalesce(max(input_name = 'config_owners'), false) as is_mapping_changed,
+        coalesce(max(input_name in ('config_policies', 'config_allocation_policies')), false) as is_policy_changed
+    from {{ ref('int_books__changed_inputs') }}
+)
+
+select
+    coalesce(now.charge_key, booked.charge_key) as charge_key,
+    coalesce(now.usage_date, booked.usage_date) as usage_date,
+    case
+        when now.charge_key is null or booked.charge_key is null then 'late'
+        when now.is_accrual or booked.is_accrual then 'late'
+        when use_changes.usage_date is not null then 'late'
+        when now.provider_name = 'owned' and config_changes.is_own_price_changed then 'price'
+        when now.charge_version is distinct from booked.charge_version then 'late'
+        when now.usd_per_unit is distinct from booked.usd_per_unit then 'fx'
+        when now.price_set_ids is distinct from booked.price_set_ids then 'price'
+        when
+            now.owner_rule_ids is distinct from booked.owner_rule_ids
+            or (config_changes.is_mapping_changed and now.team_ids is distinct from booked.team_ids)
+            then 'mapping'
+        when now.policy_ids is distinct from booked.policy_ids or config_changes.is_policy_changed then 'policy'
+        else 'code'
+    end as posting_cause
+from now
+full outer join booked
+    on
+        now.charge_key = booked.charge_key
+        and now.usage_date = booked.usage_date
+cross join config_changes
+left join use_changes
+    on
+        coalesce(now.usage_date, booked.usage_date) = use_changes.usage_date
+        and coalesce(now.cost_pool, booked.cost_pool) = use_changes.cost_pool

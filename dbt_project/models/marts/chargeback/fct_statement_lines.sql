@@ -1,0 +1,105 @@
+-- One row per posting period, team and line of its statement: what each team owes, to the cent.
+-- Lines of a closed period are what the books froze; those of an open one are drawn up from the ledger, in cents that
+-- add up from line to statement and from statements to the period's total (largest remainder, top down).
+with open_ledger as (
+    select
+        ledger.*,
+        coalesce(modes.method, 'showback') as charge_mode
+    from {{ ref('fct_cost_ledger') }} as ledger
+    left join {{ ref('int_books__closes') }} as closes
+        on ledger.posting_period_start_date = closes.period_start_date
+    left join {{ ref('int_books__charge_modes') }} as modes
+        on
+            ledger.team_id = modes.team_id
+            and ledger.posting_period_start_date = modes.posting_period_start_date
+    where closes.period_start_date is null
+),
+
+lines as (
+    select
+        posting_period_start_date,
+        team_id,
+        case when posting_cause is null then 'charge' else 'correction' end as line_kind,
+        billing_period_start_date,
+        posting_cause,
+        provider_name,
+        cost_pool,
+        cost_center_id,
+        charge_mode,
+        {{ usd_sum('effective_cost_usd') }} as effective_cost_usd,
+        cast(coalesce(sum(effective_cost_usd) filter (where is_estimate), 0) as decimal(38, 9)) as estimated_cost_usd
+    from open_ledger
+    group by all
+),
+
+numbered as (
+    select
+        *,
+        row_number() over (
+            partition by posting_period_start_date, team_id
+            order by
+                line_kind, billing_period_start_date desc nulls last, posting_cause nulls first, provider_name,
+                cost_pool, cost_center_id nulls first
+        ) as line_number,
+        sum(effective_cost_usd) over (partition by posting_period_start_date, team_id) as team_cost_usd,
+        sum(effective_cost_usd) over (partition by posting_period_start_date) as period_cost_usd
+    from lines
+),
+
+teams as (
+    select distinct
+        posting_period_start_date,
+        team_id,
+        team_cost_usd,
+        {{ round_cents('period_cost_usd') }} as period_cents
+    from numbered
+),
+
+footed_teams as (
+    {{ foot_to_cents(
+        'teams', parent=['posting_period_start_date'], amount='team_cost_usd', total_cents='period_cents', tie='team_id'
+    ) }}
+),
+
+statements as (
+    select
+        numbered.*,
+        footed_teams.footed_cents as team_cents
+    from numbered
+    inner join footed_teams
+        on
+            numbered.posting_period_start_date = footed_teams.posting_period_start_date
+            and numbered.team_id = footed_teams.team_id
+),
+
+footed as (
+    {{ foot_to_cents(
+        'statements',
+        parent=['posting_period_start_date', 'team_id'],
+        amount='effective_cost_usd',
+        total_cents='team_cents',
+        tie='line_number'
+    ) }}
+)
+
+{%- set described = [
+    'posting_period_start_date', 'team_id', 'line_number', 'line_kind', 'billing_period_start_date', 'posting_cause',
+    'provider_name', 'cost_pool', 'cost_center_id', 'charge_mode'
+] %}
+
+select
+    cast(null as string) as statement_number,
+    {{ described | join(',\n    ') }},
+    effective_cost_usd,
+    estimated_cost_usd,
+    {{ from_cents('footed_cents') }} as statement_usd
+from footed
+union all
+select
+    lines.statement_number,
+    lines.{{ described | join(',\n    lines.') }},
+    lines.effective_cost_usd,
+    lines.estimated_cost_usd,
+    lines.statement_usd
+from {{ ref('stg_books__statement_lines') }} as lines
+inner join {{ ref('int_books__closes') }} as closes on lines.close_id = closes.close_id

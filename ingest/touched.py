@@ -1,0 +1,91 @@
+"""What a build has to redo: the days and billing periods that differ from the last build that succeeded.
+
+`build_state` in the warehouse holds both sides: the files and closes pinned now, and those that the last good build
+was made from.
+"""
+
+from typing import Final
+
+import duckdb
+
+from ingest.book_tables import CLOSED_LEDGER, CLOSES
+from ingest.contracts import DATED_FACTS, DCGM_SAMPLES, FOCUS_CHARGES, LLM_PRICES, OPENCOST_ALLOCATIONS
+
+_ANY_DAY_TABLES: Final = (LLM_PRICES.name, *(table.name for table in DATED_FACTS.values()))
+"""Tables whose every change touches everything: they speak for any day."""
+
+_CHANGED_FILES_SQL: Final = """
+(
+    select p.* from build_state.pinned_files as p anti join build_state.built_files as b using (table_name, path)
+    union all
+    select b.* from build_state.built_files as b anti join build_state.pinned_files as p using (table_name, path)
+)"""
+_ALL_FILES_SQL: Final = "(from build_state.pinned_files union all from build_state.built_files)"
+
+_CHANGED_CLOSES_SQL: Final = """
+(
+    (from build_state.pinned_closes except from build_state.built_closes)
+    union
+    (from build_state.built_closes except from build_state.pinned_closes)
+)"""
+_ALL_CLOSES_SQL: Final = "build_state.pinned_closes"
+
+
+def must_redo_all(warehouse: duckdb.DuckDBPyConnection, code_fingerprint: str) -> bool:
+    """Nothing was built yet, or by other models, or a fact that speaks for any day has changed."""
+    built = warehouse.execute("select code_fingerprint from build_state.built_info").fetchone()
+    if built is None or built[0] != code_fingerprint:
+        return True
+    changed = warehouse.execute(f"select distinct table_name from {_CHANGED_FILES_SQL}").fetchall()
+    return any(table_name in _ANY_DAY_TABLES for (table_name,) in changed)
+
+
+def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None:
+    """Write `raw.touched_days` and `raw.touched_periods`.
+
+    Days first, then the periods that allocate over them, then all days of those periods: marts by day read both.
+    """
+    files = _ALL_FILES_SQL if is_full else _CHANGED_FILES_SQL
+    closes = _ALL_CLOSES_SQL if is_full else _CHANGED_CLOSES_SQL
+    # A GPU's energy between two samples may cross midnight, so a day of samples speaks for the next one too. The
+    # month of a day is touched whether or not a bill covers it: use that nobody has billed yet is accrued.
+    warehouse.execute(
+        f"""create or replace temp table touched_by_rows as
+        select distinct unnest(generate_series(
+            first_date, last_date + (table_name = '{DCGM_SAMPLES.name}')::integer, interval 1 day
+        ))::date as usage_date
+        from {files} where partition_date is not null and table_name <> '{FOCUS_CHARGES.name}';
+        delete from raw.touched_periods;
+        insert into raw.touched_periods
+        select distinct partition_date from {files} where table_name = '{FOCUS_CHARGES.name}'
+        union
+        select distinct f.partition_date
+        from build_state.pinned_files as f
+        inner join touched_by_rows as d on d.usage_date between f.first_date and f.last_date
+        where f.table_name = '{FOCUS_CHARGES.name}'
+        union
+        select distinct date_trunc('month', usage_date)::date from touched_by_rows
+        union
+        select distinct billing_period_start_date from raw.{CLOSED_LEDGER.name}
+        where close_id in (select close_id from {closes})
+        union
+        select distinct period_start_date from raw.{CLOSES.name}
+        where close_id in (select close_id from {closes})
+        order by 1;
+        delete from raw.touched_days;
+        insert into raw.touched_days
+        from touched_by_rows
+        union
+        select unnest(generate_series(f.first_date, f.last_date, interval 1 day))::date
+        from {_ALL_FILES_SQL} as f
+        inner join raw.touched_periods as p on p.billing_period_start_date = f.partition_date
+        where f.table_name = '{FOCUS_CHARGES.name}'
+        union
+        select f.partition_date
+        from {_ALL_FILES_SQL} as f
+        inner join raw.touched_periods as p
+            on p.billing_period_start_date = date_trunc('month', f.partition_date)::date
+        where f.table_name = '{OPENCOST_ALLOCATIONS.name}'
+        order by 1;
+        drop table touched_by_rows"""
+    )
