@@ -1,4 +1,4 @@
--- Law 9: what the ledger says of a closed period is what its close booked, row by row, and nothing else is posted there.
+-- Law 9: what the ledger says of a closed period is what its close booked, row by row, and nothing else.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_cost_ledger'}}}) }}
 with booked as (
     select booked.*

@@ -15,7 +15,7 @@ standing as (
     where age = 1 and ({{ costs('total_$ != 0', joint='or') }})
 ),
 
-{%- for side, relation in [('booked', 'standing'), ('now', ref('int_charges__current'))] %}
+{%- for side, relation in [('booked', 'standing'), ('standing_now', ref('int_charges__current'))] %}
 
 {{ side }} as (
     select
@@ -26,9 +26,10 @@ standing as (
         max(provider_name) as provider_name,
         max(cost_pool) as cost_pool,
         max(allocation_step = 'accrual') as is_accrual,
-        {% for stamp in ['price_set_id', 'owner_rule_id', 'policy_id', 'team_id'] -%}
-        {{ array_sorted_distinct_text(stamp) }} as {{ stamp }}s{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ array_sorted_distinct_text('price_set_id') }} as price_set_ids,
+        {{ array_sorted_distinct_text('owner_rule_id') }} as owner_rule_ids,
+        {{ array_sorted_distinct_text('policy_id') }} as policy_ids,
+        {{ array_sorted_distinct_text('team_id') }} as team_ids
     from {{ relation }}
     group by charge_key, usage_date
 ),
@@ -53,30 +54,32 @@ config_changes as (
 )
 
 select
-    coalesce(now.charge_key, booked.charge_key) as charge_key,
-    coalesce(now.usage_date, booked.usage_date) as usage_date,
+    coalesce(standing_now.charge_key, booked.charge_key) as charge_key,
+    coalesce(standing_now.usage_date, booked.usage_date) as usage_date,
     case
-        when now.charge_key is null or booked.charge_key is null then 'late'
-        when now.is_accrual or booked.is_accrual then 'late'
+        when standing_now.charge_key is null or booked.charge_key is null then 'late'
+        when standing_now.is_accrual or booked.is_accrual then 'late'
         when use_changes.usage_date is not null then 'late'
-        when now.provider_name = 'owned' and config_changes.is_own_price_changed then 'price'
-        when now.charge_version is distinct from booked.charge_version then 'late'
-        when now.usd_per_unit is distinct from booked.usd_per_unit then 'fx'
-        when now.price_set_ids is distinct from booked.price_set_ids then 'price'
+        when standing_now.provider_name = 'owned' and config_changes.is_own_price_changed then 'price'
+        when (standing_now.charge_version is distinct from booked.charge_version) then 'late'
+        when (standing_now.usd_per_unit is distinct from booked.usd_per_unit) then 'fx'
+        when (standing_now.price_set_ids is distinct from booked.price_set_ids) then 'price'
         when
-            now.owner_rule_ids is distinct from booked.owner_rule_ids
-            or (config_changes.is_mapping_changed and now.team_ids is distinct from booked.team_ids)
+            (standing_now.owner_rule_ids is distinct from booked.owner_rule_ids)
+            or (config_changes.is_mapping_changed and standing_now.team_ids is distinct from booked.team_ids)
             then 'mapping'
-        when now.policy_ids is distinct from booked.policy_ids or config_changes.is_policy_changed then 'policy'
+        when
+            (standing_now.policy_ids is distinct from booked.policy_ids) or config_changes.is_policy_changed
+            then 'policy'
         else 'code'
     end as posting_cause
-from now
+from standing_now
 full outer join booked
     on
-        now.charge_key = booked.charge_key
-        and now.usage_date = booked.usage_date
+        standing_now.charge_key = booked.charge_key
+        and standing_now.usage_date = booked.usage_date
 cross join config_changes
 left join use_changes
     on
-        coalesce(now.usage_date, booked.usage_date) = use_changes.usage_date
-        and coalesce(now.cost_pool, booked.cost_pool) = use_changes.cost_pool
+        coalesce(standing_now.usage_date, booked.usage_date) = use_changes.usage_date
+        and coalesce(standing_now.cost_pool, booked.cost_pool) = use_changes.cost_pool

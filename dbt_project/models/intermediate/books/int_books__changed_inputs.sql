@@ -17,11 +17,11 @@ at_close as (
 )
 
 select
-    coalesce(now.input_name, at_close.input_name) as input_name,
-    coalesce(now.usage_date, at_close.usage_date) as usage_date
-from {{ source('build', 'build_inputs') }} as now
+    coalesce(standing.input_name, at_close.input_name) as input_name,
+    coalesce(standing.usage_date, at_close.usage_date) as usage_date
+from {{ source('build', 'build_inputs') }} as standing
 full outer join at_close
     on
-        now.input_name = at_close.input_name
-        and now.usage_date is not distinct from at_close.usage_date
-where now.fingerprint is distinct from at_close.input_fingerprint
+        standing.input_name = at_close.input_name
+        and standing.usage_date is not distinct from at_close.usage_date
+where standing.fingerprint is distinct from at_close.input_fingerprint

@@ -1,4 +1,4 @@
--- One row: the last day that charges of at most a day, cluster allocations or gateway requests speak for.
+-- One row per warehouse: the last day that charges of at most a day, cluster allocations or gateway requests speak for.
 {{ config(materialized='view') }}
 
 with days as (

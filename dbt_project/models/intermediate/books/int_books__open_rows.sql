@@ -24,18 +24,19 @@ last_booked as (
 
 differences as (
     select
-        coalesce(now.ledger_key, booked.ledger_key) as ledger_key,
+        coalesce(standing.ledger_key, booked.ledger_key) as ledger_key,
         {% for column in described -%}
-        case when now.ledger_key is not null then now.{{ column }} else last_booked.{{ column }} end as {{ column }},
+        case when standing.ledger_key is null then last_booked.{{ column }} else standing.{{ column }} end
+            as {{ column }},
         {% endfor -%}
         {{ costs(
-            'case when now.$ is null and booked.$ is null then null'
-            ~ ' else coalesce(now.$, 0) - coalesce(booked.$, 0) end as $'
+            'case when standing.$ is null and booked.$ is null then null'
+            ~ ' else coalesce(standing.$, 0) - coalesce(booked.$, 0) end as $'
         ) }}
-    from {{ ref('int_charges__current') }} as now
-    full outer join booked on now.ledger_key = booked.ledger_key
+    from {{ ref('int_charges__current') }} as standing
+    full outer join booked on standing.ledger_key = booked.ledger_key
     left join last_booked on booked.ledger_key = last_booked.ledger_key
-    where booked.ledger_key is null or {{ costs('coalesce(now.$, 0) != coalesce(booked.$, 0)', joint='or') }}
+    where booked.ledger_key is null or {{ costs('coalesce(standing.$, 0) != coalesce(booked.$, 0)', joint='or') }}
 ),
 
 posted as (

@@ -39,7 +39,7 @@ accounts as (
         accounts.account_code,
         accounts.account_name
     from entries
-    left join {{ ref('stg_config__gl_accounts') }} as accounts
+    left join {{ ref('int_books__accounts') }} as accounts
         on
             entries.entry_kind = accounts.entry_kind
             and accounts.cost_pool in ('*', coalesce(entries.cost_pool, '*'))
@@ -49,7 +49,7 @@ accounts as (
         partition by
             entries.posting_period_start_date, entries.entry_kind, entries.cost_pool, entries.team_id,
             entries.cost_center_id, entries.provider_name
-        order by (accounts.team_id = '*') nulls last, (accounts.cost_pool = '*') nulls last
+        order by accounts.generality nulls last
     ) = 1
 ),
 
@@ -97,16 +97,15 @@ from journal
 where entry_usd != 0
 union all
 select
-    journal.posting_period_start_date,
-    journal.line_number,
-    journal.entry_kind,
-    journal.account_code,
-    journal.account_name,
-    journal.team_id,
-    journal.cost_center_id,
-    journal.provider_name,
-    journal.debit_usd,
-    journal.credit_usd,
-    journal.line_text
-from {{ ref('stg_books__journal') }} as journal
-inner join {{ ref('int_books__closes') }} as closes on journal.close_id = closes.close_id
+    posting_period_start_date,
+    line_number,
+    entry_kind,
+    account_code,
+    account_name,
+    team_id,
+    cost_center_id,
+    provider_name,
+    debit_usd,
+    credit_usd,
+    line_text
+from {{ ref('int_books__journal') }}

@@ -2,18 +2,12 @@
 -- periods posted for the statement's month; a statement whose close was reopened differs by `reopened`.
 with issued as (
     select
-        lines.statement_number,
-        lines.close_id,
-        lines.posting_period_start_date as statement_period_start_date,
-        lines.team_id,
-        max(closes.close_id is not null) as is_in_force,
-        cast(sum(lines.effective_cost_usd) as decimal(38, 9)) as statement_cost_usd
-    from {{ ref('stg_books__statement_lines') }} as lines
-    left join {{ ref('int_books__closes') }} as closes on lines.close_id = closes.close_id
-    inner join {{ ref('stg_books__closes') }} as actions
-        on
-            lines.close_id = actions.close_id
-            and actions.close_action = 'close'
+        statement_number,
+        posting_period_start_date as statement_period_start_date,
+        team_id,
+        is_in_force,
+        cast(sum(effective_cost_usd) as decimal(38, 9)) as statement_cost_usd
+    from {{ ref('int_books__issued_lines') }}
     group by all
 ),
 

@@ -96,10 +96,10 @@ select
 from footed
 union all
 select
-    lines.statement_number,
-    lines.{{ described | join(',\n    lines.') }},
-    lines.effective_cost_usd,
-    lines.estimated_cost_usd,
-    lines.statement_usd
-from {{ ref('stg_books__statement_lines') }} as lines
-inner join {{ ref('int_books__closes') }} as closes on lines.close_id = closes.close_id
+    statement_number,
+    {{ described | join(',\n    ') }},
+    effective_cost_usd,
+    estimated_cost_usd,
+    statement_usd
+from {{ ref('int_books__issued_lines') }}
+where is_in_force
