@@ -15,7 +15,10 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from ingest.allocation_policies import AllocationPolicy, list_default_rows
 from ingest.home import Home
+from ingest.validity import Validity, find_overlaps
+from ingest.wording import list_names
 
 STORAGE_OPTIONS: Final = ("region", "endpoint_url", "profile")
 """Options of every kind of source; a kind may read more of its own."""
@@ -112,6 +115,9 @@ class Policies(_Strict):
     gpu_sample_gap_multiple: Annotated[Decimal, _RATE, Field(ge=1)] = Decimal(3)
     """A gap between samples of more than this many usual steps is unknown time."""
 
+    allocation: tuple[AllocationPolicy, ...] = ()
+    """Who pays for what nobody owns alone."""
+
 
 def load_sources(home: Home, known_kinds: Collection[str]) -> SourcesFile:
     """sources.yml, each source of one of `known_kinds`. Raises `ConfigError`."""
@@ -122,7 +128,7 @@ def load_sources(home: Home, known_kinds: Collection[str]) -> SourcesFile:
         name, kind = (source.get("name"), source.get("kind")) if isinstance(source, dict) else (None, None)
         if isinstance(kind, str) and kind not in known_kinds:
             key = ("sources", position, "kind")
-            problems.append(document.describe(key, repr(kind), _list_names(kind, known_kinds)))
+            problems.append(document.describe(key, repr(kind), list_names(kind, known_kinds)))
         if isinstance(name, str) and first_position.setdefault(name, position) != position:
             taken = f"a name of its own; sources[{first_position[name]}] has this one"
             problems.append(document.describe(("sources", position, "name"), repr(name), taken))
@@ -132,19 +138,61 @@ def load_sources(home: Home, known_kinds: Collection[str]) -> SourcesFile:
 
 
 def load_policies(home: Home) -> dict[str, str]:
-    """Every policy by dotted key, as plain decimal text (`0.05`, `3`), defaults included. Raises `ConfigError`."""
+    """Every number by dotted key, as plain decimal text (`0.05`, `3`), defaults included. Raises `ConfigError`."""
+    return _flatten_policies(_load_policies_file(home)[0])
+
+
+def load_allocation_policies(home: Home) -> list[dict[str, Any]]:
+    """Rows of `config_allocation_policies`, with the line of each entry as `_position`; defaults included, which have
+    none. Raises `ConfigError`.
+    """
+    policies, lines = _load_policies_file(home)
+    rows = [
+        row | {"_position": line}
+        for policy, line in zip(policies.allocation, lines, strict=True)
+        for row in policy.to_rows()
+    ]
+    return rows + list_default_rows(policies.allocation)
+
+
+def _load_policies_file(home: Home) -> tuple[Policies, list[int]]:
+    """policies.yml, and the line of each entry of `allocation`."""
     if not home.policies_path.exists():
-        return _flatten_policies(Policies())
+        return Policies(), []
     document = _Document(home.policies_path, Policies)
-    if document.problems or document.value is None:
-        raise ConfigError(home.policies_path, document.problems)
-    return _flatten_policies(document.value)
+    policies, problems = document.value, list(document.problems)
+    lines: list[int] = []
+    if policies is not None:
+        lines = [document.find_line(("allocation", position)) for position in range(len(policies.allocation))]
+        problems += _find_overlapping_policies(document, policies.allocation)
+    if problems or policies is None:
+        raise ConfigError(home.policies_path, problems)
+    return policies, lines
+
+
+def _find_overlapping_policies(document: "_Document[Policies]", policies: Sequence[AllocationPolicy]) -> Iterator[str]:
+    by_pool: dict[tuple[str, str], list[Validity]] = {}
+    for position, policy in enumerate(policies):
+        validity = Validity(policy.valid_from, policy.valid_to, position)
+        by_pool.setdefault((policy.subject, policy.pool), []).append(validity)
+    for (subject, pool), validities in by_pool.items():
+        for one, other in find_overlaps(validities):
+            later, earlier = (one, other) if one.line > other.line else (other, one)
+            line = document.find_line(("allocation", earlier.line))
+            allowed = (
+                f"one entry at a time for {subject} of {pool}, and allocation[{earlier.line}] (line {line}), "
+                f"{policies[earlier.line].policy_id}, holds {earlier}; end one where the other begins"
+            )
+            found = f"{policies[later.line].policy_id} {later}"
+            yield document.describe(("allocation", later.line, "valid_from"), found, allowed)
 
 
 def _flatten_policies(model: BaseModel, prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for name in type(model).model_fields:
         value = getattr(model, name)
+        if name == "allocation":  # rows of their own
+            continue
         if isinstance(value, BaseModel):
             flat |= _flatten_policies(value, f"{prefix}{name}.")
         else:
@@ -160,7 +208,7 @@ _ModelT = TypeVar("_ModelT", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
-    """Numbers with a point stay exact decimals."""
+    """Numbers with a point stay exact decimals; days stay text, so that 2026-02-30 is told with its line."""
 
 
 def _construct_decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal | str:
@@ -172,6 +220,7 @@ def _construct_decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decima
 
 
 _Loader.add_constructor("tag:yaml.org,2002:float", _construct_decimal)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
 
 
 class _Document(Generic[_ModelT]):
@@ -194,7 +243,7 @@ class _Document(Generic[_ModelT]):
         return value if isinstance(value, list) else []
 
     def describe(self, key: _Key, found: str, allowed: str) -> str:
-        return f"{_name_key(key)} (line {self._find_line(key)}): found {found}; allowed: {allowed}"
+        return f"{_name_key(key)} (line {self.find_line(key)}): found {found}; allowed: {allowed}"
 
     def _parse(self) -> tuple[yaml.Node | None, Any]:
         try:
@@ -216,14 +265,14 @@ class _Document(Generic[_ModelT]):
         key = details["loc"]
         found = details["input"]
         if details["type"] == "extra_forbidden":
-            return self.describe(key, "an unknown key", _list_names(str(key[-1]), self._list_fields(key[:-1])))
+            return self.describe(key, "an unknown key", list_names(str(key[-1]), self._list_fields(key[:-1])))
         if details["type"] == "missing":
             return self.describe(key, "nothing", "this key is required")
         if details["type"] == "model_type":
             return self.describe(key, _show(found), f"a mapping with the keys {', '.join(self._list_fields(key))}")
         message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         allowed = _PLAIN_TYPES.get(details["type"], message)
-        if details["type"] == "value_error" and isinstance(found, dict):  # values may be secrets
+        if details["type"] == "value_error" and isinstance(found, dict) and found:  # values may be secrets
             return self.describe(key, f"the keys {', '.join(map(str, found))}", allowed)
         return self.describe(key, _show(found), allowed)
 
@@ -249,7 +298,7 @@ class _Document(Generic[_ModelT]):
                 seen.add(name)
                 yield from self._find_repeated_keys(value_node, (*key, name))
 
-    def _find_line(self, key: _Key) -> int:
+    def find_line(self, key: _Key) -> int:
         node, line = self._node, 1
         for part in key:
             if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
@@ -274,9 +323,3 @@ def _name_key(key: _Key) -> str:
 def _show(value: object) -> str:
     text = str(value) if isinstance(value, Decimal) else repr(value)
     return text if len(text) <= 100 else f"{text[:100]}…"
-
-
-def _list_names(found: str, allowed: Collection[str]) -> str:
-    near = difflib.get_close_matches(found, list(allowed), n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{', '.join(sorted(allowed))}{hint}"

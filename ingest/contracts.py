@@ -242,8 +242,26 @@ DATED_FACTS: Final = {
     ),
     "recipients": _dated_fact("recipients", ("team_id", TEXT), ("email", TEXT), *_VALIDITY),
     "policies": _dated_fact("policies", ("policy_key", TEXT), ("policy_value", TEXT)),
+    "allocation_policies": _dated_fact(
+        "allocation_policies",
+        ("policy_id", TEXT),  # subject/pool/method/first day, or default/subject
+        ("subject", TEXT),
+        ("pool", TEXT),  # * for all
+        ("method", TEXT),
+        ("scope", TEXT),  # of the method holders
+        ("recipient_team_id", TEXT),  # a row for each team that the policy names
+        ("weight", COUNT),
+        ("recipient_share", RATE),  # what the method recipient gives to its recipient
+        *((f"{part}_weight", RATE) for part in ("gpu", "cpu", "ram")),  # of node_rate
+        *((f"{part}_weight", COUNT) for part in ("compute", "memory")),  # of mig_basis blend
+        *_VALIDITY,
+    ),
 }
-"""Company facts by file stem in HOME/config: CSVs, and policies.yml as dotted keys."""
+"""Company facts by file stem in HOME/config: CSVs, and policies.yml as its numbers by dotted key and its dated list
+`allocation`."""
+
+POLICY_FACTS: Final = ("policies", "allocation_policies")
+"""The facts that policies.yml holds, the others have a CSV each."""
 
 DELIVERIES: Final = LandingTable(
     name="deliveries",

@@ -20,9 +20,10 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from ingest.config import ConfigError, load_policies
-from ingest.contracts import COUNT, DATE, DATED_FACTS, RATE, LandingTable
+from ingest.config import ConfigError, load_allocation_policies, load_policies
+from ingest.contracts import COUNT, DATE, DATED_FACTS, POLICY_FACTS, RATE, LandingTable
 from ingest.home import Home
+from ingest.validity import Validity, find_overlaps
 
 SHARED: Final = "shared"
 """The named owner that a rule may give: it says that something serves everyone."""
@@ -126,12 +127,12 @@ _RULES: Final = {
 
 
 def read_dated_fact(home: Home, name: str) -> DatedFact:
-    """The facts of HOME/config/<name>.csv, or policies.yml for `policies`. A file that is absent has no rows.
+    """The facts of HOME/config/<name>.csv, or of policies.yml. A CSV that is absent has no rows.
 
     Never raises for what is in the file: see `problems`.
     """
     table = DATED_FACTS[name]
-    path = home.policies_path if name == "policies" else home.config_dir / f"{name}.csv"
+    path = home.policies_path if name in POLICY_FACTS else home.config_dir / f"{name}.csv"
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -141,8 +142,8 @@ def read_dated_fact(home: Home, name: str) -> DatedFact:
         return DatedFact(name, path, table.schema.empty_table(), hashlib.sha256().hexdigest(), "", (problem,))
     version_id = hashlib.sha256(content or b"").hexdigest()
     text = (content or b"").decode("utf-8-sig", errors="replace")
-    if name == "policies":
-        rows, problems = _read_policies(home)
+    if name in POLICY_FACTS:
+        rows, problems = _read_policies(home, name)
     elif content is None:
         rows, problems = [], []
     else:
@@ -155,11 +156,14 @@ def read_dated_fact(home: Home, name: str) -> DatedFact:
     return DatedFact(name, path, landed, version_id, text, tuple(problems))
 
 
-def _read_policies(home: Home) -> tuple[list[dict[str, Any]], list[FactProblem]]:
+def _read_policies(home: Home, name: str) -> tuple[list[dict[str, Any]], list[FactProblem]]:
+    # Each reads the whole file: one problem in it refuses both.
     try:
-        policies = load_policies(home)
+        policies, allocation = load_policies(home), load_allocation_policies(home)
     except ConfigError as error:
         return [], [FactProblem(error.path, None, None, text) for text in error.problems]
+    if name == "allocation_policies":
+        return allocation, []
     return [{"policy_key": key, "policy_value": value} for key, value in policies.items()], []
 
 
@@ -290,29 +294,6 @@ class _FactReader:
                     f"and line {earlier.line} holds {earlier}; end one where the other begins"
                 )
                 self._refuse(later.line, "valid_from", reason, str(later))
-
-
-@dataclass(frozen=True)
-class Validity:
-    """The days [valid_from, valid_to) on which the row at `line` holds; None is open."""
-
-    valid_from: date | None
-    valid_to: date | None
-    line: int
-
-    def __str__(self) -> str:
-        return f"from {self.valid_from or 'ever'} to {self.valid_to or 'ever'}"
-
-
-def find_overlaps(validities: Iterable[Validity]) -> Iterator[tuple[Validity, Validity]]:
-    """Each row that shares a day with one that begins before it, with the one of those that ends last."""
-    ordered = sorted(validities, key=lambda item: (item.valid_from or date.min, item.line))
-    latest: Validity | None = None
-    for validity in ordered:
-        if latest is not None and (latest.valid_to is None or (validity.valid_from or date.min) < latest.valid_to):
-            yield latest, validity
-        if latest is None or (latest.valid_to is not None and (validity.valid_to or date.max) > latest.valid_to):
-            latest = validity
 
 
 def _parse_value(text: str, arrow_type: pa.DataType) -> Any:

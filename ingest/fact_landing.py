@@ -28,11 +28,14 @@ def land_facts(run: LandingRun) -> SourceReport:
     spool = QuarantineSpool(CONFIG_SOURCE, CONFIG_SOURCE, run.spool_dir)
     landed_ids = _read_landed_ids(run)
     uris: list[str] = []
+    refused: set[str] = set()
     for name, table in DATED_FACTS.items():
         fact = read_dated_fact(run.home, name)
         uris.append(str(fact.path))
         if fact.problems:
-            _refuse_fact(fact, spool, report)
+            if uris[-1] not in refused:  # policies.yml holds two facts, and is refused once
+                _refuse_fact(fact, spool, report)
+            refused.add(uris[-1])
             continue
         is_new = landed_ids.get(name) != fact.version_id
         if _replace_table(run, table, fact.table) or is_new:
@@ -44,7 +47,7 @@ def land_facts(run: LandingRun) -> SourceReport:
         if is_new:
             version = {"name": name, "version_id": fact.version_id, "landed_at": _now(), "text": fact.text}
             lake.append_book(run.home, CONFIG_VERSIONS, pa.Table.from_pylist([version], schema=_VERSION_SCHEMA))
-    run.replace_quarantine(CONFIG_SOURCE, uris, spool)
+    run.replace_quarantine(CONFIG_SOURCE, list(dict.fromkeys(uris)), spool)
     return report
 
 

@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ingest.contracts import DATED_FACTS
+from ingest.allocation_policies import ALLOCATION_TEMPLATE
+from ingest.contracts import DATED_FACTS, POLICY_FACTS
 
 HOME_VARIABLE: Final = "WATTLEDGER_HOME"
 _POLL_SECONDS: Final = 0.1
@@ -157,7 +158,7 @@ def create_home(path: str | Path) -> Home:
     home = Home(_make_absolute(path))
     files = {home.sources_path: _SOURCES_TEMPLATE, home.policies_path: _POLICIES_TEMPLATE}
     for name, table in DATED_FACTS.items():
-        if name != "policies":
+        if name not in POLICY_FACTS:
             header = ",".join(column for column, _ in table.columns)
             files[home.config_dir / f"{name}.csv"] = f"{_CSV_NOTES[name]}{header}\n"
     try:
@@ -320,7 +321,8 @@ sources: []
 #    options: {region: eu-west-1}  # also endpoint_url and profile; keys come from the environment or ~/.aws
 """
 
-_POLICIES_TEMPLATE: Final = """\
+_POLICIES_TEMPLATE: Final = (
+    """\
 # How to judge. A key left out has the value shown.
 # unpriced_exposure_usd_per_mtok:  # assumed for tokens without a known price: shown as exposure, never as cost
 #   input: 3
@@ -328,6 +330,8 @@ _POLICIES_TEMPLATE: Final = """\
 # gpu_idle_activity_share: 0.05    # a held GPU less active than this is idle
 # gpu_sample_gap_multiple: 3       # a gap between samples longer than this many usual steps is unknown, not idle
 """
+    + ALLOCATION_TEMPLATE
+)
 
 _DATES_NOTE: Final = "# valid_from is the first day, valid_to the day after the last; blank is open.\n"
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from delivery.publish import MARTS_FILE, read_build_id
 from ingest.config import ConfigError, SourceConfig, load_sources
-from ingest.contracts import DATED_FACTS
+from ingest.contracts import DATED_FACTS, POLICY_FACTS
 from ingest.dated_facts import read_dated_fact
 from ingest.home import Home, LockHeldError, hold_lock
 from ingest.kinds import KINDS
@@ -70,6 +70,8 @@ def _examine_config(home: Home) -> Iterator[Finding]:
     else:
         yield Finding("config", State.FINE, f"{home.sources_path.name} is valid")
     for fact in (read_dated_fact(home, name) for name in DATED_FACTS):
+        if fact.problems and fact.name == POLICY_FACTS[-1]:
+            continue  # said of the same file before
         if fact.problems:
             lines = "\n".join(str(problem) for problem in fact.problems[:10])
             more = f"\nand {len(fact.problems) - 10} more" if len(fact.problems) > 10 else ""
@@ -77,7 +79,7 @@ def _examine_config(home: Home) -> Iterator[Finding]:
                 "config", State.WRONG, f"{lines}{more}", f"correct {fact.path}; until then the last valid version holds"
             )
         else:
-            yield Finding("config", State.FINE, f"{fact.path.name}: {fact.table.num_rows:,} rows")
+            yield Finding("config", State.FINE, f"{fact.path.name}: {fact.table.num_rows:,} rows of {fact.name}")
 
 
 def _examine_sources(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Finding]:

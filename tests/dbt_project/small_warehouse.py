@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from ingest.allocation_policies import list_default_rows
 from ingest.book_tables import BOOK_TABLES
 from ingest.contracts import landing_tables
 
@@ -19,8 +20,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def write_landing(warehouse: Path, rows_by_table: Mapping[str, Iterable[Mapping[str, object]]]) -> None:
     """Replace the raw schema of `warehouse`: every landing table and book, filled where `rows_by_table` names it.
 
-    Columns that a row leaves out are null; the touched days are set by `touch_days`.
+    Columns that a row leaves out are null; the touched days are set by `touch_days`. Allocation policies are the
+    defaults, unless they are named.
     """
+    rows_by_table = {"config_allocation_policies": list_default_rows(())} | dict(rows_by_table)
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("create schema if not exists raw")
         for name, table in {**landing_tables(), **BOOK_TABLES}.items():

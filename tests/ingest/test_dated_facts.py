@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.contracts import DATED_FACTS
-from ingest.dated_facts import DatedFact, Validity, find_overlaps, read_dated_fact
+from ingest.allocation_policies import METHODS
+from ingest.contracts import DATED_FACTS, POLICY_FACTS
+from ingest.dated_facts import DatedFact, read_dated_fact
 from ingest.home import Home
+from ingest.validity import Validity, find_gaps, find_overlaps
 
 OWNERS = (
     "rule_id,match_on,match_key,match_value,team_id,team_name,cost_center_id,environment,priority,valid_from,valid_to"
@@ -18,7 +20,7 @@ FACILITIES = "facility_id,hostname_pattern,pue,power_source,valid_from,valid_to,
 FX_RATES = "currency_code,to_currency_code,rate,valid_from,valid_to,source"
 PRICE_OVERRIDES = "provider,model,token_class,usd_per_mtok,valid_from,valid_to,source"
 RECIPIENTS = "team_id,email,valid_from,valid_to"
-CSV_NAMES = sorted(set(DATED_FACTS) - {"policies"})
+CSV_NAMES = sorted(set(DATED_FACTS) - set(POLICY_FACTS))
 
 
 def read(home: Home, name: str, *lines: str) -> DatedFact:
@@ -49,12 +51,12 @@ def test_a_new_homes_file_is_valid_and_so_is_its_commented_example(home: Home, n
 
 @pytest.mark.parametrize("name", sorted(DATED_FACTS))
 def test_a_missing_file_has_no_rows_but_default_policies(home: Home, name: str):
-    (home.policies_path if name == "policies" else home.config_dir / f"{name}.csv").unlink()
+    (home.policies_path if name in POLICY_FACTS else home.config_dir / f"{name}.csv").unlink()
     fact = read_dated_fact(home, name)
     assert fact.problems == ()
     assert fact.text == ""
     assert fact.version_id == hashlib.sha256(b"").hexdigest()
-    assert fact.table.num_rows == (4 if name == "policies" else 0)
+    assert fact.table.num_rows == {"policies": 4, "allocation_policies": len(METHODS)}.get(name, 0)
 
 
 def test_values_have_the_contracts_types_and_blank_is_null(home: Home):
@@ -272,3 +274,12 @@ def test_overlaps_are_those_found_by_counting_days(validities: list[Validity]):
         if any(list_days(earlier) & list_days(later) for earlier in ordered[:position])
     ]
     assert [other for _, other in found] == expected
+
+
+@given(draw_validities())
+def test_gaps_are_the_days_on_which_no_row_holds(validities: list[Validity]):
+    gaps = [Validity(valid_from, valid_to, 0) for valid_from, valid_to in find_gaps(validities)]
+    held = set().union(*(list_days(validity) for validity in validities))
+    free = [list_days(gap) for gap in gaps]
+    assert sorted(day for days in free for day in days) == sorted(set(range(-1, 20)) - held)
+    assert all(free)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.contracts import DATED_FACTS
+from ingest.contracts import DATED_FACTS, POLICY_FACTS
 from ingest.home import Home, HomeError, LockHeldError, create_home, hold_lock, open_home
 
 HOLD_UNTIL_KILLED = """
@@ -45,7 +45,7 @@ def start_holder(home: Home, seconds: float) -> subprocess.Popen[str]:
 def test_a_new_home_has_every_folder_and_a_csv_for_every_dated_fact(tmp_path: Path):
     home = create_home(tmp_path / "new home ü")
     assert all(folder.is_dir() for folder in home.folders)
-    assert {path.stem for path in home.config_dir.glob("*.csv")} == set(DATED_FACTS) - {"policies"}
+    assert {path.stem for path in home.config_dir.glob("*.csv")} == set(DATED_FACTS) - set(POLICY_FACTS)
     assert home.dbt_target_dir == home.path / ".state/dbt/target"
     assert open_home(home.path) == home
 
