@@ -1,0 +1,147 @@
+"""The golden day and what happens to it later, built step by step and all at once: the same marts (law 11)."""
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ingest.home import Home, create_home
+from ingest.landing import land
+from orchestration.build_state import begin_build, end_build, plan_build
+from tests.dbt_project.small_warehouse import read_rows, run_dbt
+
+GOLDEN = Path(__file__).parent / "2026-10-01" / "home"
+pytestmark = pytest.mark.slow
+
+SOURCES = {
+    "aws": ("focus", "exports/aws/**/*.csv"),
+    "azure": ("focus", "exports/azure/**/*.csv"),
+    "openai": ("focus", "exports/openai/*.csv"),
+    "opencost": ("opencost_allocation", "telemetry/opencost/*.json"),
+    "dcgm": ("dcgm_prometheus", "telemetry/dcgm/*.json"),
+    "gateway": ("litellm", "logs/*.jsonl"),
+}
+ENERGY = "telemetry/dcgm/DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION.json"
+ACTIVITY = "telemetry/dcgm/DCGM_FI_PROF_SM_ACTIVE.json"
+
+
+def read_golden(name: str) -> str:
+    return (GOLDEN / name).read_text()
+
+
+def log_lines(*days: int) -> str:
+    """The first call of the golden day once more, under another id, at its hour on other days of October."""
+    call = json.loads(read_golden("logs/2026-10-01.jsonl").splitlines()[0])
+    return "".join(
+        json.dumps(
+            call | {"litellm_call_id": f"late-{day}"} | {name: call[name] + 86_400 * (day - 1) for name in times}
+        )
+        + "\n"
+        for day in days
+        for times in [("startTime", "endTime")]
+    )
+
+
+AWS = read_golden("exports/aws/2026-10.csv")
+EUR_BILL = "\n".join(
+    [
+        AWS.splitlines()[0],
+        "Microsoft,sub-9,EUR,2026-09-01T00:00:00Z,2026-10-01T00:00:00Z,2026-09-01T00:00:00Z,2026-10-01T00:00:00Z,Usage,"
+        'Virtual Machines,vm-1,,,30,30,30,"{""team"":""research""}"\n',
+    ]
+)
+OWNERS = read_golden("config/owners.csv")
+SIGHT = OWNERS.replace("vision,vision,Vision,CC-2,,200,,", "vision,vision,Vision,CC-2,,200,,2026-10-01") + (
+    "r5,namespace,,vision,sight,Sight,CC-3,,200,2026-10-01,\n"
+)
+RATES = "currency_code,to_currency_code,valid_from,valid_to,rate,source\nEUR,USD,2026-09-01,,1.10,ECB\n"
+
+STEPS: list[dict[str, str]] = [
+    # The restated bill comes first, a bill without a rate, and the traffic of a day whose bill is not there yet.
+    {
+        "exports/aws/20261105T0000/bill.csv": AWS,
+        "exports/azure/run-1/bill.csv": EUR_BILL,
+        "telemetry/opencost/2026-10-01.json": read_golden("telemetry/opencost/2026-10-01.json"),
+        "logs/late.jsonl": log_lines(1, 2),
+        ENERGY: read_golden(ENERGY),
+    },
+    # The rate, and a rule that had been wrong all along.
+    {"config/fx_rates.csv": RATES, "config/owners.csv": SIGHT},
+    # The first version of the bill, the rest of the bills and of the telemetry, calls logged twice; and the second
+    # day's only call is withdrawn.
+    {
+        "exports/aws/20261103T0000/bill.csv": AWS.replace(",6,6,8,", ",5,5,8,"),
+        "exports/openai/2026-10.csv": read_golden("exports/openai/2026-10.csv"),
+        "logs/2026-10-01.jsonl": read_golden("logs/2026-10-01.jsonl"),
+        "logs/again.jsonl": read_golden("logs/2026-10-01.jsonl"),
+        "logs/late.jsonl": log_lines(1),
+        ACTIVITY: read_golden(ACTIVITY),
+    },
+]
+
+
+def make_home(path: Path) -> Home:
+    home = create_home(path)
+    for name in ("owners", "facilities", "tariffs"):
+        shutil.copy(GOLDEN / "config" / f"{name}.csv", home.config_dir)
+    sources = [{"name": name, "kind": kind, "location": pattern} for name, (kind, pattern) in SOURCES.items()]
+    home.sources_path.write_text(yaml.safe_dump({"reporting_currency": "USD", "sources": sources}))
+    return home
+
+
+def land_and_build(home: Home, *arriving: dict[str, str]) -> dict[str, Counter[tuple]]:
+    """Marts after these objects came."""
+    for objects in arriving:
+        for name, text in objects.items():
+            path = home.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    land(home)
+    plan = plan_build(home, full_refresh=False)
+    begin_build(home)
+    extent = ["--full-refresh"] if plan.is_full_refresh else []
+    run_dbt(home.warehouse_path, "build", "--resource-type", "model", "--resource-type", "seed", *extent)
+    end_build(home, plan)
+    return read_marts(home.warehouse_path)
+
+
+def read_marts(warehouse: Path) -> dict[str, Counter[tuple]]:
+    names = [
+        name for (name,) in read_rows(warehouse, "select table_name from duckdb_tables() where schema_name = 'marts'")
+    ]
+    return {name: Counter(read_rows(warehouse, f"select * from marts.{name}")) for name in names}
+
+
+def sum_usd(marts: Path, where: str) -> str | None:
+    ((usd,),) = read_rows(marts, f"select sum(effective_cost_usd) from marts.fct_cost_ledger where {where}")
+    return None if usd is None else f"{usd:f}"
+
+
+def test_steps_in_another_order_and_a_warehouse_made_anew_equal_all_at_once(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "steps")
+    warehouse = home.warehouse_path
+    land_and_build(home, STEPS[0])
+    assert sum_usd(warehouse, "provider_name = 'AWS'") == "17.000000000"
+    assert sum_usd(warehouse, "provider_name = 'Microsoft'") is None
+    assert sum_usd(warehouse, "team_id = 'vision'") == "1.000000000"
+    second_day = "select sum(request_count) from marts.fct_unit_costs_daily where usage_date = '2026-10-02'"
+    assert read_rows(warehouse, second_day) == [(1,)]
+
+    warehouse.unlink()
+    land_and_build(home, STEPS[1])
+    # 30 EUR at 1.10; what vision held of the node is sight's from its first day on.
+    assert sum_usd(warehouse, "provider_name = 'Microsoft'") == "33.000000000"
+    assert sum_usd(warehouse, "team_id in ('sight', 'vision')") == "1.000000000"
+
+    stepwise = land_and_build(home, STEPS[2])
+    assert sum_usd(warehouse, "provider_name = 'AWS'") == "17.000000000"
+    assert read_rows(warehouse, second_day) == [(None,)]
+    assert all(stepwise[name] for name in ("fct_waste", "fct_gpu_energy_hourly", "fct_unit_costs_daily"))
+
+    at_once = land_and_build(make_home(tmp_path / "at-once"), *STEPS)
+    assert at_once.keys() == stepwise.keys()
+    for name, rows in at_once.items():
+        assert stepwise[name] == rows, name
