@@ -115,6 +115,12 @@ class Policies(_Strict):
     gpu_sample_gap_multiple: Annotated[Decimal, _RATE, Field(ge=1)] = Decimal(3)
     """A gap between samples of more than this many usual steps is unknown time."""
 
+    restatement_materiality_usd: Annotated[Decimal, _RATE, Field(ge=0)] = Decimal(1)
+    """A closed statement that changed by less is listed, and need not be sent again."""
+
+    restatement_materiality_share: Annotated[Decimal, _RATE, Field(ge=0, le=1)] = Decimal("0.001")
+    """The same, as a share of the statement; the greater of the two holds."""
+
     allocation: tuple[AllocationPolicy, ...] = ()
     """Who pays for what nobody owns alone."""
 

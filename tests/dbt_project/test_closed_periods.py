@@ -70,6 +70,19 @@ BEFORE: dict[str, list[dict[str, object]]] = {
     "config_fx_rates": [{"currency_code": "EUR", "to_currency_code": "USD", "rate": Decimal("1.1")}],
     "config_price_overrides": [override("gpt-4o", "2"), override("gpt-4o-mini", "1")],
 }
+BEFORE |= {
+    "config_allocation_policies": [
+        {"policy_id": "mode/ml", "subject": "charge_mode", "pool": "ml", "method": "chargeback"},
+        {"policy_id": "mode/all", "subject": "charge_mode", "pool": "*", "method": "showback"},
+    ],
+    "config_gl_accounts": [
+        {"entry_kind": "expense", "cost_pool": "*", "team_id": "*", "account_code": "6400"},
+        {"entry_kind": "expense", "cost_pool": "llm_api", "team_id": "*", "account_code": "6410"},
+        {"entry_kind": "clearing", "cost_pool": "*", "team_id": "AWS", "account_code": "2100"},
+        {"entry_kind": "central", "cost_pool": "*", "team_id": "*", "account_code": "6499"}
+        | {"valid_from": date(2026, 9, 1)},
+    ],
+}
 AFTER = BEFORE | {
     "focus_charges": [
         *(line for line in BEFORE["focus_charges"] if line["billing_account_id"] != "withdrawn"),
@@ -196,6 +209,23 @@ def test_statements_foot_in_cents_from_line_to_period(closed: Path) -> None:
         f"where posting_period_start_date = date '{SEPTEMBER}' group by all order by all",
     )
     assert found == [("ml", "12.31"), ("untagged", "6.00"), ("web", "7.00")], "3.300 + 2.004 + 6.000 + 1.004 = 12.308"
+
+
+def test_the_journal_debits_who_is_charged_back_and_keeps_the_rest_with_the_platform(closed: Path) -> None:
+    found = read_rows(
+        closed,
+        "select line_number, account_code, coalesce(team_id, provider_name), debit_usd::varchar, credit_usd::varchar "
+        f"from marts.fct_gl_journal where posting_period_start_date = date '{SEPTEMBER}' order by all",
+    )
+    assert found == [
+        (1, "6400", "ml", "6.31", "0.00"),
+        (2, "6410", "ml", "6.00", "0.00"),
+        (3, "6499", "untagged", "6.00", "0.00"),
+        (4, "6499", "web", "7.00", "0.00"),
+        (5, "2100", "AWS", "0.00", "16.31"),
+        # No account is named for OpenAI: the line says so, and the journal balances all the same.
+        (6, None, "OpenAI", "0.00", "9.00"),
+    ]
 
 
 def test_any_order_of_rebuilding_gives_the_same_rows(closed: Path) -> None:

@@ -1,7 +1,11 @@
--- One row per posting period and team whose charge mode a policy sets.
+-- One row per team, or * for every team, and validity: whether it is charged back or only shown.
+{{ config(materialized='view') }}
+
 select
-    posting_period_start_date,
-    team_id,
-    'chargeback' as method
-from {{ ref('stg_books__statement_lines') }}
-where false
+    pool as team_id,
+    policy_method as charge_mode,
+    case when pool = '*' then 1 else 0 end as generality,
+    valid_from_date,
+    valid_to_date
+from {{ ref('stg_config__allocation_policies') }}
+where subject = 'charge_mode'
