@@ -20,14 +20,18 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def write_landing(warehouse: Path, rows_by_table: Mapping[str, Iterable[Mapping[str, object]]]) -> None:
     """Replace the raw schema of `warehouse`: every landing table and book, filled where `rows_by_table` names it.
 
-    Columns that a row leaves out are null; the touched days are set by `touch_days`. Allocation policies are the
+    Columns that a row leaves out are null, but for where it was read from; the touched days are set by `touch_days`. Allocation policies are the
     defaults, unless they are named.
     """
     rows_by_table = {"config_allocation_policies": list_default_rows(())} | dict(rows_by_table)
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("create schema if not exists raw")
         for name, table in {**landing_tables(), **BOOK_TABLES}.items():
-            arrow_rows = pa.Table.from_pylist([dict(row) for row in rows_by_table.get(name, [])], schema=table.schema)
+            rows = [
+                {"_object": name, "_position": position} | dict(row)
+                for position, row in enumerate(rows_by_table.get(name, []), start=1)
+            ]
+            arrow_rows = pa.Table.from_pylist(rows, schema=table.schema)
             connection.register("arrow_rows", arrow_rows)
             connection.execute(f"create or replace table raw.{name} as select * from arrow_rows")
             connection.unregister("arrow_rows")

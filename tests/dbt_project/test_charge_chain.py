@@ -21,7 +21,10 @@ DAYS = {
     OCTOBER: [OCTOBER + timedelta(days=offset) for offset in range(31)],
     SEPTEMBER: [SEPTEMBER + timedelta(days=offset) for offset in range(30)],
 }
-LEDGER = "+fct_reconciliation +fct_chargeback_daily +dim_teams +fct_unit_costs_daily"
+LEDGER = (
+    "+fct_reconciliation +fct_chargeback_daily +dim_teams +fct_unit_costs_daily +fct_statement_lines "
+    "+fct_gl_journal +fct_allocation_edges +fct_invoice_lines"
+)
 CHAIN = (
     "marts.fct_cost_ledger",
     "marts.fct_chargeback_daily",

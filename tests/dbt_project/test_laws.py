@@ -14,7 +14,10 @@ from tests.dbt_project.small_warehouse import read_rows, run_dbt, touch_days, wr
 pytestmark = pytest.mark.slow
 
 PERIOD = date(2026, 10, 1)
-LEDGER = "+fct_reconciliation +fct_chargeback_daily +dim_teams +fct_unit_costs_daily"
+LEDGER = (
+    "+fct_reconciliation +fct_chargeback_daily +dim_teams +fct_unit_costs_daily +fct_statement_lines "
+    "+fct_gl_journal +fct_allocation_edges +fct_invoice_lines"
+)
 
 
 def charge(**columns: object) -> dict[str, object]:
@@ -137,6 +140,8 @@ def test_every_law_turns_red_when_it_is_broken(ledger: Path):
             "update marts.fct_reconciliation set billed_cost_usd = billed_cost_local where step = 'held_back'",
             # Law 8: an hour that begins when its charge ends.
             "update intermediate.int_charges__node_hours set usage_hour_at = charge_end_at",
+            # Law 2: a delivered line that no charge has.
+            "delete from marts.fct_invoice_lines where resource_id = 'bucket'",
             # Law 10: a dollar on a team that is neither named by a rule nor one of the four.
             "update marts.fct_cost_ledger set team_id = 'nobody' where allocation_step = 'direct'",
         ):
@@ -146,6 +151,8 @@ def test_every_law_turns_red_when_it_is_broken(ledger: Path):
         "assert_law_1_every_cent_once",
         "assert_law_1_node_hours_foot",
         "assert_law_2_chargeback_is_the_ledger",
+        "assert_law_2_edges_are_the_ledger",
+        "assert_law_2_invoice_lines_are_the_ledger",
         "assert_law_3_each_charge_is_split_whole",
         "assert_law_5_no_rate_no_ledger",
         "assert_law_8_hours_lie_inside_their_charge",

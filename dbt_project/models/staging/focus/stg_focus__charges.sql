@@ -21,6 +21,7 @@ renamed as (
         billing_currency as currency_code,
         charge_category,
         charge_class,
+        charge_description,
         charge_frequency,
         pricing_category,
         service_name,
