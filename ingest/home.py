@@ -329,6 +329,8 @@ _POLICIES_TEMPLATE: Final = (
 #   output: 15
 # gpu_idle_activity_share: 0.05    # a held GPU less active than this is idle
 # gpu_sample_gap_multiple: 3       # a gap between samples longer than this many usual steps is unknown, not idle
+# restatement_materiality_usd: 1   # a closed statement that changed by less, or by less than the share, is listed
+# restatement_materiality_share: 0.001   # and need not be sent again
 """
     + ALLOCATION_TEMPLATE
 )

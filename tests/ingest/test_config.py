@@ -159,6 +159,8 @@ def test_policies_are_flat_and_exact_with_defaults_where_the_file_is_silent(home
         "unpriced_exposure_usd_per_mtok.output": "20.1",
         "gpu_idle_activity_share": "0.1",
         "gpu_sample_gap_multiple": "3",
+        "restatement_materiality_usd": "1",
+        "restatement_materiality_share": "0.001",
     }
 
 

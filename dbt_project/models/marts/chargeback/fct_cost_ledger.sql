@@ -25,9 +25,9 @@ with postings as (
 )
 
 select
-    ledger_row_id,
     {% for column in columns -%}
     {{ 'cast(usd_per_unit as decimal(18, 9)) as usd_per_unit' if column == 'usd_per_unit' else column }},
     {% endfor -%}
+    ledger_row_id,
     {{ costs(usd('$') ~ ' as $') }}
 from postings
