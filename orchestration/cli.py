@@ -301,6 +301,23 @@ def _finish_books(pipeline: "Pipeline") -> None:
         pipeline.write_report()
 
 
+@main.command("trace")
+@click.argument("reference")
+@_home_command
+def trace_command(command: _Command, reference: str) -> None:
+    """Walk from a statement line or ledger row down to invoice lines, or from an invoice line up.
+
+    REFERENCE is TEAM/2026-10/3 for a line of a statement, path/of/bill.csv:12 for a line of a bill, or the id of a
+    ledger row, a charge group or an invoice line. Reads what is published.
+    """
+    from delivery.marts import open_marts
+    from delivery.trace import trace
+    from orchestration.trace_tables import print_trace
+
+    with open_marts(command.home.published_dir) as marts:
+        print_trace(command.console, trace(marts, reference))
+
+
 @main.command()
 @_home_command
 def doctor(command: _Command) -> int:

@@ -10,6 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from delivery.marts import open_marts
+from delivery.trace import Trace, TraceError, trace
+
 DAY = Path(__file__).parent / "2026-10-01"
 pytestmark = pytest.mark.slow
 
@@ -56,3 +59,76 @@ def test_the_cut_off_line_is_in_quarantine_by_file_and_line(home):
         ).fetchall()
     assert found == [("gateway", "row", 4)]
     assert landed == [(4, 3, 1)]
+
+
+def split_rows(traced: Trace) -> list[tuple[str, str, Decimal | None, Decimal | None]]:
+    return [
+        (split.team_id, split.allocation_step, split.share_of_charge, traced.part_usd(split)) for split in traced.splits
+    ]
+
+
+def test_a_line_of_a_bill_is_walked_up_to_all_it_paid_for(home):
+    # Both hours of the node are one charge of 12: 6 held by research, 5 idle, 1 held by vision; the line is half of it.
+    with open_marts(home / "published") as marts:
+        traced = trace(marts, "aws/2026-10.csv:2")
+    assert split_rows(traced) == [
+        ("research", "held", Decimal("0.5"), Decimal(3)),
+        ("unallocated", "idle", Decimal("0.416666667"), Decimal("2.500000002")),
+        ("vision", "held", Decimal("0.083333333"), Decimal("0.499999998")),
+    ]
+    assert traced.share == 1
+    assert sum(traced.part_usd(split) or 0 for split in traced.splits) == traced.effective_cost_usd == 6
+    assert [(line.object_position, line.part_usd) for line in traced.lines] == [(2, Decimal(6))]
+
+
+def test_a_line_of_a_statement_is_walked_down_to_the_lines_of_the_bills(home):
+    with open_marts(home / "published") as marts:
+        lines = marts.fetch_table(
+            "select line_number, effective_cost_usd from fct_statement_lines where team_id = 'vision' order by 1"
+        )[1]
+        traced = {number: trace(marts, f"vision/2026-10/{number}") for number, _ in lines}
+    assert {number: walked.effective_cost_usd for number, walked in traced.items()} == dict(lines)
+    node, tokens = sorted(traced.values(), key=lambda walked: -walked.effective_cost_usd)
+    assert [(line.object_position, line.share, line.part_usd) for line in node.lines] == [
+        (2, Decimal("0.083333333"), Decimal("0.499999998")),
+        (3, Decimal("0.083333333"), Decimal("0.499999998")),
+    ]
+    # 17 of 52 parts of 0.0104.
+    assert [(line.provider_name, line.part_usd) for line in tokens.lines] == [("OpenAI", Decimal("0.0034"))]
+    assert tokens.splits[0].price_set_id is not None
+    assert node.splits[0].owner_rule_id == "r2"
+
+
+def test_ids_lead_up_and_down_and_what_does_not_exist_is_said(home):
+    with open_marts(home / "published") as marts:
+        ((row_id, charge_key),) = marts.fetch_table(
+            "select ledger_row_id, charge_key from fct_cost_ledger"
+            " where team_id = 'vision' and cost_pool = 'cluster_nodes'"
+        )[1]
+        assert trace(marts, row_id).effective_cost_usd == Decimal(1)
+        charge = trace(marts, charge_key)
+        assert (charge.effective_cost_usd, charge.line_count, charge.share) == (12, 2, 1)
+        (line_id,) = (line.invoice_line_id for line in charge.lines if line.object_position == 3)
+        assert trace(marts, line_id).effective_cost_usd == 6
+        for reference, said in {
+            "nonsense": "expected a ledger row id",
+            "0" * 32: "no ledger row, charge group or invoice line",
+            "vision/2026-10/9": "it has lines 1 to 2",
+            "nobody/2026-10/1": "no statement for that month",
+            "aws/2026-10.csv:999": "no invoice line of the published marts stands there",
+            "2026-10.csv:2": "several files end so",
+        }.items():
+            with pytest.raises(TraceError, match=said):
+                trace(marts, reference)
+
+
+def test_the_command_prints_shares_that_add_up(home):
+    run = subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", "trace", "aws/2026-10.csv:2", "--home", str(home)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "| research    | held | opencost_node_hour_share | owner rule r1 | 2026-10 |     50.0000000% |" in run.stdout
+    assert "| 100.0000000% | $6.000000000 |" in " ".join(run.stdout.split())
