@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from delivery.publish import MARTS_FILE, read_build_id
+from ingest.books import BooksError, list_closes, verify_close
 from ingest.config import ConfigError, SourceConfig, load_sources
 from ingest.contracts import DATED_FACTS, POLICY_FACTS
 from ingest.dated_facts import read_dated_fact
@@ -46,6 +47,7 @@ def examine_home(home: Home) -> Iterator[Finding]:
     totals = {source.source_name: source for source in read_source_totals(home)}
     yield from _examine_sources(home, totals)
     yield from _examine_quarantine(home, totals)
+    yield from _examine_books(home)
     yield from _examine_build(home)
 
 
@@ -132,6 +134,17 @@ def _examine_quarantine(home: Home, totals: dict[str, SourceTotals]) -> Iterator
             State.NOTE,
             f"{reason.source_name}: {reason.entry_count:,} x {reason.reason}, last in {reason.last_object_uri}",
         )
+
+
+def _examine_books(home: Home) -> Iterator[Finding]:
+    for close in list_closes(home):
+        try:
+            verify_close(home, close)
+        except BooksError as error:
+            yield Finding("books", State.WRONG, str(error), "restore HOME/books from a backup")
+        else:
+            text = f"{close.period_start_date:%Y-%m} is closed with {close.statement_count} statements, as booked"
+            yield Finding("books", State.FINE, text)
 
 
 def _examine_build(home: Home) -> Iterator[Finding]:

@@ -90,6 +90,7 @@ def test_a_book_that_was_tampered_with_is_told(home: Home, tmp_path: Path) -> No
     shutil.copytree(home.books_dir, copy.books_dir)
     (file,) = (copy.books_dir / "closed_statement_lines").glob("*.parquet")
     rewrite(file)
+    assert "2026-09 is closed with 2 statements, as booked" in run_wattledger("doctor", home=home).stdout
     with pytest.raises(BooksError, match=r"expected fingerprint \w+, found \w+.*restore the books from a backup"):
         verify_close(copy, close)
 
