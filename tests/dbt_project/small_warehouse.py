@@ -20,8 +20,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def write_landing(warehouse: Path, rows_by_table: Mapping[str, Iterable[Mapping[str, object]]]) -> None:
     """Replace the raw schema of `warehouse`: every landing table and book, filled where `rows_by_table` names it.
 
-    Columns that a row leaves out are null, but for where it was read from; the touched days are set by `touch_days`. Allocation policies are the
-    defaults, unless they are named.
+    Columns that a row leaves out are null, but for where it was read from; the touched days are set by `touch_days`.
+    Allocation policies are the defaults, unless they are named.
     """
     rows_by_table = {"config_allocation_policies": list_default_rows(())} | dict(rows_by_table)
     with duckdb.connect(str(warehouse)) as connection:
