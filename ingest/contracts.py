@@ -210,9 +210,38 @@ DATED_FACTS: Final = {
         ("facility_id", TEXT),
         ("hostname_pattern", TEXT),
         ("pue", RATE),
-        ("power_source", TEXT),
+        ("power_source", TEXT),  # measured | invoice | included
+        ("power_invoice_account_id", TEXT),  # of an invoice: the account, sub-account or resource that it is charged to
         *_VALIDITY,
         ("source", TEXT),
+    ),
+    "owned_hardware": _dated_fact(
+        "owned_hardware",
+        ("asset_id", TEXT),
+        ("resource_id", TEXT),  # as OpenCost names the node
+        ("hostname", TEXT),  # as DCGM names it, where that is another name
+        ("facility_id", TEXT),
+        ("gpu_model", TEXT),
+        ("gpu_count", COUNT),
+        ("purchase_cost_usd", RATE),
+        ("residual_usd", RATE),
+        ("in_service_date", DATE),
+        ("useful_life_months", COUNT),
+        *((f"{kind}_usd_per_month", RATE) for kind in ("space", "staff", "maintenance")),
+        *_VALIDITY,  # of the row; the asset is retired when its last row ends
+        ("source", TEXT),
+    ),
+    "adjustments": _dated_fact(
+        "adjustments",
+        ("adjustment_id", TEXT),
+        ("adjustment_kind", TEXT),  # adjustment | dispute
+        ("usage_date", DATE),
+        ("team_id", TEXT),
+        ("cost_center_id", TEXT),
+        ("amount_usd", RATE),
+        ("reason", TEXT),
+        ("approver", TEXT),
+        ("reference_charge", TEXT),  # what it is about, as the approver names it
     ),
     "fx_rates": _dated_fact(
         "fx_rates",

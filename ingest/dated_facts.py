@@ -1,4 +1,4 @@
-"""The company's own facts: owners, tariffs, facilities, rates, prices, recipients (CSV) and policies (YAML).
+"""The company's own facts: owners, facilities, hardware, rates, adjustments and others (CSV), and policies (YAML).
 
 Source: HOME/config, edited by people. Lands in: config_<name>, replaced whole. A file with one problem is refused
 whole, since half a rule set sends money to the wrong team; what was landed before then stays.
@@ -82,7 +82,10 @@ class _Rules:
     optional: frozenset[str] = frozenset()  # may be blank, and the column may be left out
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     least: Mapping[str, Decimal] = field(default_factory=dict)
+    most: Mapping[str, Decimal] = field(default_factory=dict)
     shapes: Mapping[str, tuple[re.Pattern[str], str]] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()  # the same in all rows of one id, the first column
+    zero_sum: str | None = None  # what adds up to 0 over the rows of one id
 
 
 _CURRENCY = (_CURRENCY_PATTERN, "three capitals of ISO 4217, such as EUR")
@@ -95,9 +98,29 @@ _RULES: Final = {
     "tariffs": _Rules(key=("facility_id",), optional=frozenset({"source"}), least={"usd_per_kwh": Decimal(0)}),
     "facilities": _Rules(
         key=("hostname_pattern",),
-        optional=frozenset({"source"}),
+        optional=frozenset({"source", "power_invoice_account_id"}),
         choices={"power_source": ("measured", "invoice", "included")},
         least={"pue": Decimal(1)},
+    ),
+    "owned_hardware": _Rules(
+        key=("asset_id",),
+        optional=frozenset({"source", "hostname", "gpu_model"}),
+        least={
+            "gpu_count": Decimal(0),
+            "purchase_cost_usd": Decimal(0),
+            "residual_usd": Decimal(0),
+            "useful_life_months": Decimal(1),
+        }
+        | {f"{kind}_usd_per_month": Decimal(0) for kind in ("space", "staff", "maintenance")},
+        most={"useful_life_months": Decimal(1200)},
+        fixed=("in_service_date", "useful_life_months", "purchase_cost_usd", "residual_usd"),
+    ),
+    "adjustments": _Rules(
+        key=(),
+        optional=frozenset({"cost_center_id", "reference_charge"}),
+        choices={"adjustment_kind": ("adjustment", "dispute")},
+        fixed=("adjustment_kind", "usage_date", "reason", "approver", "reference_charge"),
+        zero_sum="amount_usd",
     ),
     "fx_rates": _Rules(
         key=("currency_code", "to_currency_code"),
@@ -193,6 +216,7 @@ class _FactReader:
             return []
         rows = [row for line, cells in records if (row := self._read_row(line, names, cells)) is not None]
         self._check_overlaps(rows)
+        self._check_groups(rows)
         return rows
 
     def _refuse(self, line: int | None, name: str | None, reason: str, found: str = "") -> None:
@@ -253,19 +277,21 @@ class _FactReader:
             self._refuse(line, name, f"allowed: {error}", text)
             return None
         choices = self._rules.choices.get(name)
-        least = self._rules.least.get(name)
+        least, most = self._rules.least.get(name), self._rules.most.get(name)
         pattern, example = self._rules.shapes.get(name, (None, ""))
         if choices is not None and text not in choices:
             self._refuse(line, name, f"allowed: {', '.join(choices)}{_suggest(text, choices)}", text)
         if least is not None and value < least:
             self._refuse(line, name, f"allowed: {least:f} or more", text)
+        if most is not None and value > most:
+            self._refuse(line, name, f"allowed: {most:f} or less", text)
         if pattern is not None and not pattern.fullmatch(text):
             self._refuse(line, name, f"allowed: {example}", text)
         return value
 
     def _check_row(self, line: int, row: Mapping[str, Any]) -> None:
         """What takes two values of a row to see."""
-        valid_from, valid_to = row["valid_from"], row["valid_to"]
+        valid_from, valid_to = row.get("valid_from"), row.get("valid_to")
         if valid_from is not None and valid_to is not None and valid_from >= valid_to:
             self._refuse(line, "valid_to", f"allowed: a day after valid_from, {valid_from}", str(valid_to))
         if row.get("match_on") is not None:
@@ -278,10 +304,47 @@ class _FactReader:
                 self._refuse(line, "team_id", reason, row["team_id"])
         if "currency_code" in row and row["currency_code"] == row["to_currency_code"]:
             self._refuse(line, "to_currency_code", "allowed: another currency than currency_code", row["currency_code"])
+        if "power_source" in row:
+            account = row.get("power_invoice_account_id")
+            if row["power_source"] == "invoice" and account is None:
+                reason = "the account that the power invoice is charged to is required where power_source is invoice"
+                self._refuse(line, "power_invoice_account_id", reason)
+            if row["power_source"] != "invoice" and account is not None:
+                # Energy that is measured and invoiced would be charged twice.
+                reason = f"allowed: blank where power_source is {row['power_source']}"
+                self._refuse(line, "power_invoice_account_id", reason, account)
+        if "residual_usd" in row and row["residual_usd"] > row["purchase_cost_usd"]:
+            reason = f"allowed: no more than purchase_cost_usd, {_show(row['purchase_cost_usd'])}"
+            self._refuse(line, "residual_usd", reason, _show(row["residual_usd"]))
+        if (
+            "adjustment_id" in row
+            and row["team_id"] != row["team_id"].lower()
+            and (row["team_id"].lower() in (SHARED, *UNOWNED))
+        ):
+            reason = f"allowed: a team, or {', '.join((SHARED, *UNOWNED))}"
+            self._refuse(line, "team_id", reason, row["team_id"])
+
+    def _check_groups(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """What takes all rows of one id to see."""
+        id_column = next(iter(self._types))
+        by_id: dict[str, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            by_id.setdefault(row[id_column], []).append(row)
+        for row_id, same in by_id.items():
+            for row in same[1:]:
+                for name in self._rules.fixed:
+                    if row.get(name) != same[0].get(name):
+                        reason = f"allowed: {_show(same[0].get(name))}, as line {same[0]['_position']} says of {row_id}"
+                        self._refuse(row["_position"], name, reason, _show(row.get(name)))
+            zero_sum = self._rules.zero_sum
+            if zero_sum is not None and (total := sum(row[zero_sum] for row in same)) != 0:
+                numbers = " ".join(f"{row[zero_sum].normalize():+f}" for row in same)
+                reason = f"allowed: the rows of {row_id} add up to 0"
+                self._refuse(same[-1]["_position"], zero_sum, reason, f"{numbers} = {_show(total)}")
 
     def _check_overlaps(self, rows: Iterable[Mapping[str, Any]]) -> None:
         by_key: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-        for row in rows:
+        for row in rows if self._rules.key else ():
             key = tuple(row[name] for name in self._rules.key)
             if None not in key:
                 by_key.setdefault(key, []).append(row)
@@ -326,6 +389,10 @@ def _parse_rate(text: str) -> Decimal:
             f"at most {RATE.scale} decimal places; round it yourself, so that the rate is the one you mean"
         )
     return rate
+
+
+def _show(value: Any) -> str:
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
 def _suggest(found: str, allowed: Iterable[str]) -> str:

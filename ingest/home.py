@@ -351,9 +351,23 @@ _CSV_NOTES: Final = {
     ),
     "facilities": (
         "# Where machines stand. hostname_pattern as in SQL: % any text, _ one character.\n"
-        "# power_source: measured, invoice, or included (the provider's price has it).\n"
+        "# power_source: measured (energy is charged: kWh x pue x tariff), invoice (usage billed to the account,\n"
+        "# sub-account or resource power_invoice_account_id is split by kWh), or included (in another price).\n"
         f"{_DATES_NOTE}"
-        "# fra1,gpu-fra1-%,1.32,measured,2026-01-01,,facility report 2026\n"
+        "# fra1,gpu-fra1-%,1.32,measured,,2026-01-01,,facility report 2026\n"
+    ),
+    "owned_hardware": (
+        "# Machines you own: depreciation in a straight line, space, staff and maintenance become monthly charges.\n"
+        "# resource_id: the node as OpenCost names it; hostname: as DCGM does, if not the same. valid_to retires an\n"
+        "# asset; other monthly costs are a new row of it.\n"
+        f"{_DATES_NOTE}"
+        "# a-17,gpu-fra1-03,,fra1,H100 SXM,8,290000,29000,2026-01-15,48,450,300,250,,,order 8812\n"
+    ),
+    "adjustments": (
+        "# Dollars moved by hand. The rows of one adjustment_id add up to 0. adjustment_kind: adjustment or dispute.\n"
+        "# cost_center_id and reference_charge may be blank.\n"
+        "#\n"
+        "# adj-1,adjustment,2026-03-31,search,,0,wrong queue in March,cfo@example.com,\n"
     ),
     "fx_rates": (
         "# One unit of currency_code is worth `rate` units of to_currency_code.\n"

@@ -17,6 +17,11 @@ OWNERS = (
 )
 TARIFFS = "facility_id,valid_from,valid_to,usd_per_kwh,source"
 FACILITIES = "facility_id,hostname_pattern,pue,power_source,valid_from,valid_to,source"
+OWNED_HARDWARE = (
+    "asset_id,resource_id,facility_id,gpu_model,gpu_count,purchase_cost_usd,residual_usd,in_service_date,"
+    "useful_life_months,space_usd_per_month,staff_usd_per_month,maintenance_usd_per_month,valid_from,valid_to"
+)
+ADJUSTMENTS = "adjustment_id,adjustment_kind,usage_date,team_id,amount_usd,reason,approver"
 FX_RATES = "currency_code,to_currency_code,rate,valid_from,valid_to,source"
 PRICE_OVERRIDES = "provider,model,token_class,usd_per_mtok,valid_from,valid_to,source"
 RECIPIENTS = "team_id,email,valid_from,valid_to"
@@ -56,7 +61,7 @@ def test_a_missing_file_has_no_rows_but_default_policies(home: Home, name: str):
     assert fact.problems == ()
     assert fact.text == ""
     assert fact.version_id == hashlib.sha256(b"").hexdigest()
-    assert fact.table.num_rows == {"policies": 4, "allocation_policies": len(METHODS)}.get(name, 0)
+    assert fact.table.num_rows == {"policies": 6, "allocation_policies": len(METHODS)}.get(name, 0)
 
 
 def test_values_have_the_contracts_types_and_blank_is_null(home: Home):
@@ -132,6 +137,31 @@ def test_marks_line_ends_comments_blank_lines_and_column_order_do_not_matter(hom
         ("tariffs", TARIFFS, f"fra1,,,{'9' * 5000},", "less than 10^9"),
         ("facilities", FACILITIES, "fra1,gpu-%,0.9,measured,,,", "2: pue: found '0.9'; allowed: 1 or more"),
         ("facilities", FACILITIES, "fra1,gpu-%,1.2,metered,,,", "2: power_source: found 'metered'; allowed: measured"),
+        (
+            *("facilities", FACILITIES, "fra1,gpu-%,1.2,invoice,,,"),
+            "2: power_invoice_account_id: the account that the power invoice is charged to is required",
+        ),
+        (
+            *("facilities", f"{FACILITIES},power_invoice_account_id", "fra1,gpu-%,1.2,measured,,,,power-1"),
+            "2: power_invoice_account_id: found 'power-1'; allowed: blank where power_source is measured",
+        ),
+        (
+            *("owned_hardware", OWNED_HARDWARE, "a,n,fra1,,8,100,100.5,2026-01-15,36,0,0,0,,"),
+            "2: residual_usd: found '100.5'; allowed: no more than purchase_cost_usd, 100",
+        ),
+        (
+            *("owned_hardware", OWNED_HARDWARE, "a,n,fra1,,8,100,0,2026-01-15,0,0,0,0,,"),
+            "2: useful_life_months: found '0'; allowed: 1 or more",
+        ),
+        (
+            *("owned_hardware", OWNED_HARDWARE, "a,n,fra1,,8,100,0,2026-01-15,1201,0,0,0,,"),
+            "2: useful_life_months: found '1201'; allowed: 1200 or less",
+        ),
+        ("owned_hardware", OWNED_HARDWARE, "a,n,fra1,,-8,9,0,2026-01-15,36,0,0,0,,", "2: gpu_count: found '-8'"),
+        ("adjustments", ADJUSTMENTS, "j,adjustment,2026-10-01,web,0,,cfo", "2: reason: a value is required"),
+        ("adjustments", ADJUSTMENTS, "j,adjustment,2026-10-01,web,0,wrong queue,", "2: approver: a value is required"),
+        ("adjustments", ADJUSTMENTS, "j,gift,2026-10-01,web,0,x,cfo", "allowed: adjustment, dispute"),
+        ("adjustments", ADJUSTMENTS, "j,dispute,2026-10-01,Shared,0,x,cfo", "2: team_id: found 'Shared'; allowed: a"),
         ("fx_rates", FX_RATES, "eur,USD,1.1,,,", "2: currency_code: found 'eur'; allowed: three capitals"),
         ("fx_rates", FX_RATES, "USD,USD,1,,,", "2: to_currency_code: found 'USD'; allowed: another currency"),
         ("fx_rates", FX_RATES, "EUR,USD,0,,,", "2: rate: found '0'; allowed: 0.000000001 or more"),
@@ -193,7 +223,8 @@ def test_every_problem_of_a_file_is_named_and_nothing_of_it_is_landed(home: Home
     ("name", "header", "one", "other"),
     [
         ("tariffs", TARIFFS, "fra1,{},0.1,", "fra1,{},0.2,"),
-        ("facilities", FACILITIES, "fra1,gpu-%,1.2,measured,{},", "ams1,gpu-%,1.3,invoice,{},"),
+        ("facilities", FACILITIES, "fra1,gpu-%,1.2,measured,{},", "ams1,gpu-%,1.3,included,{},"),
+        ("owned_hardware", OWNED_HARDWARE, *["a,n,fra1,,8,100,0,2026-01-01,36,0,0,0,{}"] * 2),
         ("fx_rates", FX_RATES, "EUR,USD,1.1,{},", "EUR,USD,1.2,{},"),
         ("price_overrides", PRICE_OVERRIDES, "openai,m,input,1,{},", "openai,m,input,2,{},"),
         ("recipients", RECIPIENTS, "search,a@b.example,{}", "search,a@b.example,{}"),
@@ -207,6 +238,27 @@ def test_one_key_holds_once_a_day_and_may_follow_itself(home: Home, name: str, h
     overlap = read_problem(home, name, header, one.format(first), other.format("2026-01-31,"))
     assert overlap.startswith("3: valid_from: found 'from 2026-01-31 to ever'; allowed: one row at a time")
     assert read_problem(home, name, header, one.format(","), other.format(second)).startswith("3: ")
+
+
+def test_an_adjustment_that_does_not_sum_to_zero_is_refused_with_its_numbers(home: Home):
+    rows = ("j1,dispute,2026-10-05,web,{},double billed,cfo", "j1,dispute,2026-10-05,search,{},double billed,cfo")
+    assert read(home, "adjustments", ADJUSTMENTS, rows[0].format("-12.5"), rows[1].format("12.5")).problems == ()
+    assert read_problem(home, "adjustments", ADJUSTMENTS, rows[0].format("-12.5"), rows[1].format("12.4")) == (
+        "3: amount_usd: found '-12.5 +12.4 = -0.1'; allowed: the rows of j1 add up to 0"
+    )
+    other_day = rows[1].format("12.5").replace("10-05", "10-06")
+    assert "3: usage_date: found '2026-10-06'; allowed: 2026-10-05, as line 2 says of j1" in read_problem(
+        home, "adjustments", ADJUSTMENTS, rows[0].format("-12.5"), other_day
+    )
+
+
+def test_an_asset_has_one_purchase_whatever_its_monthly_costs(home: Home):
+    row = "a,n,fra1,,8,{},0,2026-01-01,36,{},0,0,{}"
+    first = row.format(100, 5, ",2026-06-01")
+    assert read(home, "owned_hardware", OWNED_HARDWARE, first, row.format(100, 6, "2026-06-01,")).problems == ()
+    assert "3: purchase_cost_usd: found '90'; allowed: 100, as line 2 says of a" in read_problem(
+        home, "owned_hardware", OWNED_HARDWARE, first, row.format(90, 6, "2026-06-01,")
+    )
 
 
 def test_different_owner_rules_may_speak_for_the_same_thing(home: Home):

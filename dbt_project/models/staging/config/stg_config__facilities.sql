@@ -9,6 +9,7 @@ renamed as (
         hostname_pattern,
         pue,
         power_source,
+        power_invoice_account_id,
         source as facility_source,
         {{ validity_dates() }}
     from source
