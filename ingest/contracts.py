@@ -260,6 +260,14 @@ DATED_FACTS: Final = {
         *_VALIDITY,
         ("source", TEXT),
     ),
+    "rate_cards": _dated_fact(
+        "rate_cards",
+        ("cluster", TEXT),
+        ("gpu_model", TEXT),
+        ("usd_per_gpu_hour", RATE),
+        *_VALIDITY,
+        ("source", TEXT),
+    ),
     "gl_accounts": _dated_fact(
         "gl_accounts",
         ("entry_kind", TEXT),

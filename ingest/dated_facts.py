@@ -138,6 +138,9 @@ _RULES: Final = {
         },
         least={"usd_per_mtok": Decimal(0)},
     ),
+    "rate_cards": _Rules(
+        key=("cluster", "gpu_model"), optional=frozenset({"source"}), least={"usd_per_gpu_hour": Decimal(0)}
+    ),
     "gl_accounts": _Rules(
         key=("entry_kind", "cost_pool", "team_id"),
         optional=frozenset({"account_name"}),

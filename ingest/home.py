@@ -380,6 +380,12 @@ _CSV_NOTES: Final = {
         f"{_DATES_NOTE}"
         "# openai,gpt-4o,input,2.25,2026-01-01,,enterprise agreement\n"
     ),
+    "rate_cards": (
+        "# What a team is charged for a held GPU-hour, instead of its part of the bill; the difference stays with the\n"
+        "# platform. cluster and gpu_model: * for any; the most special line wins. No line: the actual cost is charged.\n"
+        f"{_DATES_NOTE}"
+        "# *,H100 SXM,2.75,2026-01-01,,platform price list 2026\n"
+    ),
     "gl_accounts": (
         "# Which account a closed period is booked to. entry_kind: expense (what a team is charged), central (what\n"
         "# stays with the platform: showback teams and dollars without an owner), clearing (the other side).\n"
