@@ -22,7 +22,14 @@ BOOKED = (
     (CLOSED_STATEMENT_LINES, "marts.fct_statement_lines"),
     (CLOSED_JOURNAL, "marts.fct_gl_journal"),
 )
-MARTS = ("fct_cost_ledger", "fct_statement_lines", "fct_gl_journal", "fct_restatements", "dim_billing_periods")
+MARTS = (
+    "fct_cost_ledger",
+    "fct_invoice_bridge",
+    "fct_statement_lines",
+    "fct_gl_journal",
+    "fct_restatements",
+    "dim_billing_periods",
+)
 TESTED = (*MARTS, "dim_teams", "fct_chargeback_daily", "fct_unit_costs_daily")
 SELECTED = ("--select", *(f"+{name}" for name in TESTED), "--exclude-resource-type", "unit_test")
 MODEL_BILL = {"provider_name": "OpenAI", "service_subcategory": "Generative AI", "service_name": "OpenAI API"}
