@@ -170,7 +170,11 @@ def read_account(warehouse: Path, account: str) -> list[tuple]:
     [
         # Two groups of one node and hour, told apart by one dimension alone: both are split whole.
         ("two-subcategories", [("research", "held", "5.000"), ("unallocated", "idle", "5.000")]),
-        ("separators", [("shared", "shared", "1.000"), ("untagged", "unallocated", "1.000")]),
+        # The tax leaves `shared` for the only other charge of its account.
+        (
+            "separators",
+            [("shared", "shared", "0.000"), ("untagged", "shared", "1.000"), ("untagged", "unallocated", "1.000")],
+        ),
         ("broken-tags", [("untagged", "unallocated", "1.000")]),
         ("quoted-tags", [("quoted", "direct", "1.000")]),
         ("no-traffic", [("buyers", "direct", "1.000")]),

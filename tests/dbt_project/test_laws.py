@@ -106,13 +106,18 @@ def test_the_small_ledger_is_what_it_should_be(ledger: Path):
     )
     # 10.0000000004 rounds to 10: by 3.00001, 1.00001 and 2.00001 of 6.00003 (weights in nano-units), idle the rest.
     # 10.0000000004 + 0.0000000004 rounds to 10.000000001 together, so one nano-dollar is a row of its own.
+    # The tax of -0.1 names no invoice, so it follows the account's charges by effective cost: 1.499999167 research
+    # (1 + 3.00001 / 6.00003), 1.1666675 untagged and 0.333333333 unallocated of 3.
     assert found == [
         ("research", "direct", Decimal("1.000000000")),
         ("research", "held", Decimal("4.999991667")),
+        ("research", "shared", Decimal("-0.049999972")),
         ("shared", "rounding", Decimal("0.000000001")),
-        ("shared", "shared", Decimal("-0.100000000")),
+        ("shared", "shared", Decimal("0.000000000")),
         ("unallocated", "idle", Decimal("3.333333333")),
+        ("unallocated", "shared", Decimal("-0.011111111")),
         ("untagged", "held", Decimal("1.666675000")),
+        ("untagged", "shared", Decimal("-0.038888917")),
         ("untagged", "unallocated", Decimal("0.000000000")),
     ]
 

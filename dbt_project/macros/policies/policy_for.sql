@@ -3,29 +3,33 @@
 
     relation  CTE or model
     key       columns that are unique in it
-    subject   of the policy: idle, tax, …
+    subject   of the policy: idle, tax, …; none where each row names its own in the column `subject`
     pools     columns of the relation that a policy's pool may name, the one that wins first; `*` comes last
     day_date  column of the relation
 
     Yields the relation's columns plus those of `policy_columns`. A default stands for every day on which the company
     says nothing, so no row is lost. A policy that names teams is one row here: see `policy_recipients`.
 -#}
-{% macro policy_for(relation, key, subject, pools=[], day_date='usage_date') -%}
+{% macro policy_for(relation, key, subject=none, pools=[], day_date='usage_date') -%}
     select
         spoken_for.*,
         {{ policy_columns('policies.') }}
     from {{ relation }} as spoken_for
     inner join (
         select distinct
+            subject,
             pool,
             {{ policy_columns() }},
             valid_from_date,
             valid_to_date
         from {{ ref('stg_config__allocation_policies') }}
+        {%- if subject %}
         where subject = '{{ subject }}'
+        {%- endif %}
     ) as policies
         on
-            policies.pool in ({% for pool in pools %}coalesce(spoken_for.{{ pool }}, '*'), {% endfor %}'*')
+            {% if not subject %}policies.subject = spoken_for.subject
+            and {% endif %}policies.pool in ({% for pool in pools %}coalesce(spoken_for.{{ pool }}, '*'), {% endfor %}'*')
             and {{ is_valid_on('policies', 'spoken_for.' ~ day_date) }}
     qualify row_number() over (
         partition by {% for column in key %}spoken_for.{{ column }}{{ ', ' if not loop.last }}{% endfor %}

@@ -50,7 +50,7 @@ spread as (
 
 {%- set dimensions = [
     'charge_key', 'source_name', 'provider_name', 'billing_account_id', 'sub_account_id', 'billing_period_start_date',
-    'currency_code', 'usd_per_unit', 'charge_version', 'invoice_id', 'charge_category', 'charge_class', 'service_name', 'service_category', 'service_subcategory', 'resource_id', 'node_key',
+    'currency_code', 'usd_per_unit', 'charge_version', 'invoice_id', 'charge_category', 'charge_class', 'service_name', 'service_category', 'service_subcategory', 'resource_id', 'node_key', 'sku_id',
     'commitment_discount_id', 'commitment_discount_status', 'tags', 'billed_model_id'
 ] %}
 

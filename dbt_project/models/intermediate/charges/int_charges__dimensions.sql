@@ -14,6 +14,7 @@ select distinct
     charge_class,
     service_name,
     resource_id,
+    commitment_discount_id,
     -- One group may hold node charges only, or none: the pool follows from its dimensions and its resource.
     max(cost_pool) over (partition by charge_key) as cost_pool
 from {{ ref('int_charges__routed') }}
@@ -29,6 +30,7 @@ select
     usd_per_unit,
     charge_version,
     'Adjustment',
+    null,
     null,
     null,
     null,

@@ -1,47 +1,15 @@
 -- One row per node charge group, day, holder and step: node bills as they land in the ledger.
-with held as (
-    select
-        held_hours.*,
-        pod_owners.team_id as pod_team_id,
-        pod_owners.cost_center_id as pod_cost_center_id,
-        pod_owners.environment as pod_environment,
-        pod_owners.owner_rule_id as pod_owner_rule_id
-    from {{ ref('int_charges__held_hours') }} as held_hours
-    left join {{ ref('int_charges__pod_owners') }} as pod_owners
-        on
-            held_hours.usage_date = pod_owners.usage_date
-            and held_hours.cluster_name is not distinct from pod_owners.cluster_name
-            and held_hours.namespace = pod_owners.namespace
-            and held_hours.pod = pod_owners.pod
-            and held_hours.allocation_kind = 'workload'
-)
-
 select
     charge_key,
     usage_date,
-    case
-        when allocation_kind is null then coalesce(account_team_id, 'unknown')
-        when allocation_kind = 'idle' then 'unallocated'
-        when allocation_kind in ('shared', 'unmounted') then 'shared'
-        else coalesce(pod_team_id, 'untagged')
-    end as team_id,
-    case when allocation_kind is null then account_cost_center_id else pod_cost_center_id end as cost_center_id,
-    case when allocation_kind is null then account_environment else pod_environment end as environment,
-    case when allocation_kind = 'workload' then concat_ws('/', namespace, workload_id) end as workload_id,
-    case
-        when allocation_kind is null and account_team_id is not null then 'direct'
-        when allocation_kind is null then 'unallocated'
-        when allocation_kind = 'idle' then 'idle'
-        when allocation_kind in ('shared', 'unmounted') then 'shared'
-        else 'held'
-    end as allocation_step,
-    case
-        when allocation_kind is null and account_team_id is not null then 'account_owner_rule'
-        when allocation_kind is null then 'node_hour_without_allocations'
-        else 'opencost_node_hour_share'
-    end as allocation_method,
+    team_id,
+    cost_center_id,
+    environment,
+    workload_id,
+    allocation_step,
+    allocation_method,
     is_estimate,
-    max(case when allocation_kind is null then account_owner_rule_id else pod_owner_rule_id end) as owner_rule_id,
+    max(owner_rule_id) as owner_rule_id,
     {{ costs(usd_sum('$') ~ ' as $') }}
-from held
+from {{ ref('int_charges__held_owners') }}
 group by all

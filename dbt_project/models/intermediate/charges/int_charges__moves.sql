@@ -1,7 +1,12 @@
 -- One row per charge group, day, owner and policy that moves dollars: a negative row where they leave, positive ones
 -- where they arrive, so that every charge group still sums.
+{%- set moves = ['int_charges__idle_moves', 'int_charges__commitment_moves', 'int_charges__shared_moves'] %}
+{%- for model in moves %}
 select
     {{ allocation_columns() }},
     {{ costs() }}
-from {{ ref('int_charges__allocated') }}
-where policy_id is not null
+from {{ ref(model) }}
+{%- if not loop.last %}
+union all
+{%- endif %}
+{%- endfor %}

@@ -1,5 +1,5 @@
--- One row per team that an owner rule names, or that a closed statement charged: its name and cost centre by the rule
--- that started last. A team whose rules are gone stays known by what it was charged.
+-- One row per team that an owner rule or a policy names, or that a closed statement charged: its name and cost centre
+-- by the rule that started last. A team whose rules are gone stays known by what it was charged.
 with ruled as (
     select
         team_id,
@@ -20,9 +20,30 @@ charged as (
     from {{ ref('stg_books__statement_lines') }}
     where team_id not in (select team_id from ruled)
     group by team_id
+),
+
+-- A policy may name a team that no rule knows; a test tells of it.
+named as (
+    select
+        recipient_team_id as team_id,
+        min(valid_from_date) as valid_from_date,
+        max(valid_to_date) as valid_to_date
+    from {{ ref('stg_config__allocation_policies') }}
+    where
+        recipient_team_id not in (select team_id from ruled)
+        and recipient_team_id not in (select team_id from charged)
+    group by recipient_team_id
 )
 
 select * from ruled
+union all
+select
+    team_id,
+    team_id,
+    cast(null as string),
+    valid_from_date,
+    valid_to_date
+from named
 union all
 select
     team_id,
