@@ -112,13 +112,18 @@ candidates as (
             and tiers.gateway_model = own.gateway_model
 ),
 
-chosen as (
-    select *
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by usage_date, gateway_provider, gateway_model, tier_start_tokens, token_class
+            order by is_own desc nulls last, price_tier_start_tokens desc nulls last
+        ) = 1 as is_used,
+        row_number() over (
+            partition by usage_date, gateway_provider, gateway_model, tier_start_tokens, token_class, is_own
+            order by price_tier_start_tokens desc nulls last
+        ) = 1 and is_own = 0 as is_book
     from candidates
-    qualify row_number() over (
-        partition by usage_date, gateway_provider, gateway_model, tier_start_tokens, token_class
-        order by is_own desc nulls last, price_tier_start_tokens desc nulls last
-    ) = 1
 )
 
 select
@@ -130,13 +135,16 @@ select
         partition by usage_date, gateway_provider, gateway_model
         order by tier_start_tokens nulls last
     ) as next_tier_start_tokens,
-    md5({{ array_sorted_distinct_text('price_id') }}) as price_set_id,
+    md5({{ array_sorted_distinct_text('case when is_used then price_id end') }}) as price_set_id,
     {% for token_class in [
         'input', 'cache_read', 'cache_write_5m', 'cache_write_1h', 'output', 'input_audio', 'output_audio'
     ] -%}
-    cast(max(case when token_class = '{{ token_class }}' then {{ nano_usd('usd_per_mtok') }} end) as bigint)
-        as {{ token_class }}_nano_usd_per_mtok,
+    {% for flag, kind in [('is_used', ''), ('is_book', '_book')] -%}
+    cast(max(
+        case when {{ flag }} and token_class = '{{ token_class }}' then {{ nano_usd('usd_per_mtok') }} end
+    ) as bigint) as {{ token_class }}{{ kind }}_nano_usd_per_mtok,
     {% endfor -%}
-    {{ array_sorted_distinct_text('price_id') }} as price_ids
-from chosen
+    {% endfor -%}
+    {{ array_sorted_distinct_text('case when is_used then price_id end') }} as price_ids
+from ranked
 group by usage_date, gateway_provider, gateway_model, tier_start_tokens

@@ -37,6 +37,11 @@ select
     max(owner_rule_id) as owner_rule_id,
     md5({{ array_sorted_distinct_text('price_set_id') }}) as price_set_id,
     {{ usd_sum('calculated_cost_usd') }} as calculated_cost_usd,
+    {{ usd_sum('list_cost_usd') }} as list_cost_usd,
+    {{ usd_sum('plain_cost_usd') }} as plain_cost_usd,
+    {{ usd_sum('cached_at_input_cost_usd') }} as cached_at_input_cost_usd,
+    {{ usd_sum('case when is_failed then calculated_cost_usd end') }} as failed_cost_usd,
+    {{ usd_sum('case when is_repeated then calculated_cost_usd end') }} as repeated_cost_usd,
     {{ usd_sum('gateway_cost_usd') }} as gateway_cost_usd
 from {{ ref('int_tokens__requests') }}
 where usage_date in (select usage_date from {{ source('build', 'touched_days') }})

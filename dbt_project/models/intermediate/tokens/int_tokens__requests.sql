@@ -50,20 +50,14 @@ rated as (
         owners.consumer_id,
         coalesce(providers.provider_name, calls.gateway_provider, 'unknown') as provider_name,
         rates.price_set_id,
-        {# A write of unstated life is priced as one of 5 minutes, the default; an image as text, as the book does. -#}
+        {{ request_cost_nano('calls', 'rates') }} as token_cost_nano_usd,
+        {{ request_cost_nano('calls', 'rates', book=true) }} as book_cost_nano_usd,
+        {# All tokens as plain input and output: what a count that knows no classes would say. -#}
         {{ token_cost_nano([
-            ('calls.uncached_input_tokens', 'rates.input_nano_usd_per_mtok'),
-            ('calls.image_input_tokens', 'rates.input_nano_usd_per_mtok'),
-            ('calls.audio_input_tokens', 'rates.input_audio_nano_usd_per_mtok'),
-            ('calls.cache_read_tokens', 'rates.cache_read_nano_usd_per_mtok'),
-            ('calls.cache_write_5m_tokens', 'rates.cache_write_5m_nano_usd_per_mtok'),
-            ('calls.cache_write_other_tokens', 'rates.cache_write_5m_nano_usd_per_mtok'),
-            ('calls.cache_write_1h_tokens', 'rates.cache_write_1h_nano_usd_per_mtok'),
-            ('calls.output_visible_tokens', 'rates.output_nano_usd_per_mtok'),
-            ('calls.output_reasoning_tokens', 'rates.output_nano_usd_per_mtok'),
-            ('calls.image_output_tokens', 'rates.output_nano_usd_per_mtok'),
-            ('calls.audio_output_tokens', 'rates.output_audio_nano_usd_per_mtok'),
-        ]) }} as token_cost_nano_usd
+            ('calls.input_tokens', 'rates.input_book_nano_usd_per_mtok'),
+            ('calls.output_tokens', 'rates.output_book_nano_usd_per_mtok'),
+        ]) }} as plain_cost_nano_usd,
+        {{ token_cost_nano([(cached_tokens('calls'), 'rates.input_nano_usd_per_mtok')]) }} as cached_cost_nano_usd
     from calls
     inner join {{ ref('int_tokens__request_owners') }} as owners
         on
@@ -119,10 +113,23 @@ select
     output_tokens,
     unpriced_reason,
     case when unpriced_reason is null then price_set_id end as price_set_id,
-    -- What the gateway answered from its own cache cost nothing.
+    -- What the gateway answered from its own cache cost nothing. A class without a list price has its own price.
+    {% for cost, nano in [
+        ('calculated', 'token_cost_nano_usd'),
+        ('list', 'coalesce(book_cost_nano_usd, token_cost_nano_usd)'),
+        ('plain', 'coalesce(plain_cost_nano_usd, book_cost_nano_usd, token_cost_nano_usd)'),
+        ('cached_at_input', 'coalesce(cached_cost_nano_usd, 0)')
+    ] -%}
     case
         when is_cache_hit then {{ from_nano('0') }}
-        when unpriced_reason is null then {{ from_nano('token_cost_nano_usd') }}
-    end as calculated_cost_usd,
+        when unpriced_reason is null then {{ from_nano(nano) }}
+    end as {{ cost }}_cost_usd,
+    {% endfor -%}
+    -- The same call under another id: a second answer to the same second's same question.
+    started_at is not null and coalesce(input_tokens + output_tokens, 0) > 0 and row_number() over (
+        partition by
+            usage_date, subject_key, gateway_provider, gateway_model, started_at, ended_at, input_tokens, output_tokens
+        order by call_id
+    ) > 1 as is_repeated,
     gateway_cost_usd
 from reasoned

@@ -25,6 +25,14 @@ reconciliation as (
     group by 1
 ),
 
+gateway as (
+    select
+        month_start_date as period_start_date,
+        max(residual_usd > allowed_usd) as has_gateway_residual
+    from {{ ref('int_tokens__bill_residuals') }}
+    group by month_start_date
+),
+
 periods as (
     select period_start_date from ledger
     union
@@ -49,10 +57,12 @@ described as (
         ledger.accrued_cost_usd,
         ledger.correction_cost_usd,
         coalesce(reconciliation.has_held_back, false) as has_held_back,
-        coalesce(reconciliation.has_residual, false) as has_residual
+        coalesce(reconciliation.has_residual, false) as has_residual,
+        coalesce(gateway.has_gateway_residual, false) as has_gateway_residual
     from periods
     left join ledger on periods.period_start_date = ledger.period_start_date
     left join reconciliation on periods.period_start_date = reconciliation.period_start_date
+    left join gateway on periods.period_start_date = gateway.period_start_date
     left join {{ ref('int_books__closes') }} as closes on periods.period_start_date = closes.period_start_date
     cross join {{ ref('int_books__data_through') }} as through
 )
@@ -73,6 +83,7 @@ select
         end,
         case when has_held_back then 'held_back' end,
         case when has_residual then 'invoice_residual' end,
+        case when has_gateway_residual then 'gateway_residual' end,
         case when accrued_cost_usd != 0 then 'accrued' end
     ), '') end as close_blockers,
     cast(data_through_date as date) as data_through_date,

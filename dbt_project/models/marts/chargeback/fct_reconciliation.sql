@@ -1,5 +1,5 @@
--- One row per provider, account, billing period, currency, step and cause: why delivered, allocated and calculated
--- differ.
+-- One row per provider, account, billing period, currency, step and cause: how what was delivered became what is
+-- allocated, and what the gateway calculated became what the provider billed for models.
 with delivered as (
     select * from {{ ref('int_charges__delivered_steps') }}
 ),
@@ -47,32 +47,6 @@ residual as (
     group by all
 ),
 
--- The gateway knows a provider's traffic, not which of its accounts is billed for it; what a project's own rule owns
--- never passed through it.
-model_bills as (
-    select
-        provider_name,
-        billing_period_start_date,
-        {{ usd_sum('effective_cost_usd') }} as effective_cost_usd
-    from {{ ref('fct_cost_ledger') }}
-    where cost_pool = 'llm_api' and allocation_step != 'direct'
-    group by all
-),
-
-gateway as (
-    select
-        model_bills.provider_name,
-        'all accounts' as billing_account_id,
-        model_bills.billing_period_start_date,
-        model_bills.effective_cost_usd,
-        provider_months.calculated_cost_usd
-    from model_bills
-    inner join {{ ref('int_tokens__provider_months') }} as provider_months
-        on
-            model_bills.provider_name = provider_months.provider_name
-            and model_bills.billing_period_start_date = provider_months.month_start_date
-),
-
 in_usd as (
     select * from allocated
     union all
@@ -81,28 +55,15 @@ in_usd as (
     select
         provider_name,
         billing_account_id,
-        billing_period_start_date,
-        5,
-        'gateway_priced',
-        'tokens_at_the_price_book',
-        null,
-        calculated_cost_usd,
-        null,
-        null
-    from gateway
-    union all
-    select
-        provider_name,
-        billing_account_id,
-        billing_period_start_date,
-        6,
-        'gateway_variance',
-        'billed_minus_gateway_priced',
-        null,
-        effective_cost_usd - calculated_cost_usd,
+        month_start_date,
+        step_number,
+        step,
+        cause,
+        billed_cost_usd,
+        effective_cost_usd,
         null,
         null
-    from gateway
+    from {{ ref('int_tokens__bill_steps') }}
 ),
 
 steps as (

@@ -35,6 +35,10 @@ renamed as (
         -- money, in currency_code, lossless
         {{ costs('@ as $', unit='local') }},
 
+        -- quantities, in consumed_unit
+        consumed_quantity,
+        consumed_unit,
+
         -- time
         billing_period_date as billing_period_start_date,
         charge_period_start as charge_start_at,
