@@ -129,7 +129,7 @@ select
     started_at is not null and coalesce(input_tokens + output_tokens, 0) > 0 and row_number() over (
         partition by
             usage_date, subject_key, gateway_provider, gateway_model, started_at, ended_at, input_tokens, output_tokens
-        order by call_id
+        order by call_id nulls last
     ) > 1 as is_repeated,
     gateway_cost_usd
 from reasoned
