@@ -72,16 +72,10 @@ weighed as (
         {{ subject }},
         team_id,
         evidence_kind,
-        sum(effective_cost_usd) as speaking_usd
+        sum(effective_cost_usd) as speaking_usd,
+        sum(sum(effective_cost_usd)) over (partition by {{ subject }}, evidence_kind) as known_usd
     from compared
-    group by all
-),
-
-totals as (
-    select
-        *,
-        sum(speaking_usd) over (partition by {{ subject }}, evidence_kind) as known_usd
-    from weighed
+    group by {{ subject }}, team_id, evidence_kind
 ),
 
 shares as (
@@ -91,7 +85,7 @@ shares as (
             cast({{ integer_div(nano_usd('speaking_usd') ~ ' * 10000', nano_usd('known_usd')) }} as decimal(18, 0))
             * 0.0001 as decimal(9, 4)
         ) as speaking_share
-    from totals
+    from weighed
 ),
 
 names as (
@@ -123,17 +117,10 @@ named as (
 
 ended as (
     select distinct
-        things.billing_period_start_date,
-        things.match_on,
-        things.match_key,
-        things.match_value,
+        {{ subject }},
         rules.team_id
     from things
-    inner join {{ ref('stg_config__owner_rules') }} as rules
-        on
-            things.match_on = rules.match_on
-            and things.match_key = rules.match_key
-            and things.match_value = rules.match_value
+    inner join {{ ref('stg_config__owner_rules') }} as rules using (match_on, match_key, match_value)
 )
 
 select
