@@ -1,8 +1,8 @@
-{#- Text without what matches a pattern, everywhere in it. -#}
+{#- Text without what matches a pattern (a SQL expression), everywhere in it. -#}
 {% macro remove_matches(text, pattern) -%}
     {{ return(adapter.dispatch('remove_matches', 'wattledger')(text, pattern)) }}
 {%- endmacro %}
 
-{% macro duckdb__remove_matches(text, pattern) -%} regexp_replace({{ text }}, '{{ pattern }}', '', 'g') {%- endmacro %}
+{% macro duckdb__remove_matches(text, pattern) -%} regexp_replace({{ text }}, {{ pattern }}, '', 'g') {%- endmacro %}
 
-{% macro spark__remove_matches(text, pattern) -%} regexp_replace({{ text }}, '{{ pattern }}', '') {%- endmacro %}
+{% macro spark__remove_matches(text, pattern) -%} regexp_replace({{ text }}, {{ pattern }}, '') {%- endmacro %}

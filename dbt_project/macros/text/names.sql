@@ -1,6 +1,6 @@
 {#- A name without case, signs and the digits that number its copies: `Research-Team_01` is `researchteam`. -#}
 {% macro plain_name(name) -%}
-    {{ remove_matches(remove_matches('lower(' ~ name ~ ')', '[^a-z0-9]+'), '[0-9]+$') }}
+    {{ remove_matches(remove_matches('lower(' ~ name ~ ')', "'[^a-z0-9]+'"), "'[0-9]+$'") }}
 {%- endmacro %}
 
 {#- The first part of a name, up to the first sign: `research` of `Research-data-01`. -#}

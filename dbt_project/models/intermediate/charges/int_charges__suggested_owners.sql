@@ -1,5 +1,5 @@
--- One row per billing period and rule that could know an unowned thing (match_on, match_key, match_value): the team with
--- the best evidence, the evidence in words, and the line of owners.csv that would say so.
+-- One row per billing period and rule that could know an unowned thing (match_on, match_key, match_value): the team
+-- with the best evidence, the evidence in words, and the line of owners.csv that would say so.
 {%- set subject = ['billing_period_start_date', 'match_on', 'match_key', 'match_value'] %}
 
 -- How far each kind of evidence is believed when all that it knows points to one team; a judgement, dated 2026-11-23.
@@ -61,7 +61,9 @@ select
     best.evidence_kind,
     case best.evidence_kind
         when 'rule_that_ended'
-            then concat('a rule for ', best.match_on, ' ', best.match_value, ' gives it to ', best.team_id, ' on other days')
+            then concat(
+                'a rule for ', best.match_on, ' ', best.match_value, ' gives it to ', best.team_id, ' on other days'
+            )
         when 'name_of_team' then concat('its name holds that of team ', best.team_id)
         else concat(
             cast(cast(best.speaking_share * 100 as decimal(9, 0)) as string), '% of the ',
@@ -97,7 +99,8 @@ select
 from best
 inner join neighbours
     on
-        {% for column in subject -%}
-        best.{{ column }} = neighbours.{{ column }}{{ '\n        and ' if not loop.last }}
-        {%- endfor %}
+        best.billing_period_start_date = neighbours.billing_period_start_date
+        and best.match_on = neighbours.match_on
+        and best.match_key = neighbours.match_key
+        and best.match_value = neighbours.match_value
 left join teams on best.team_id = teams.team_id

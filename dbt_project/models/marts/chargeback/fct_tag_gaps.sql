@@ -10,6 +10,9 @@ with unowned as (
         workload_id,
         consumer_id,
         allocation_step,
+        provider_name,
+        billing_account_id,
+        coalesce(resource_id, service_name, cost_pool) as thing_id,
         {{ usd_sum('effective_cost_usd') }} as effective_cost_usd
     from {{ ref('fct_cost_ledger') }}
     where
@@ -23,16 +26,17 @@ with unowned as (
 gaps as (
     select
         unowned.billing_period_start_date,
-        subjects.provider_name,
-        subjects.account_id,
-        subjects.thing_id,
-        subjects.match_on,
-        subjects.match_key,
+        unowned.provider_name,
+        coalesce(subjects.account_id, unowned.billing_account_id) as account_id,
+        coalesce(subjects.thing_id, unowned.thing_id) as thing_id,
+        coalesce(subjects.match_on, 'account') as match_on,
+        coalesce(subjects.match_key, '') as match_key,
         nullif(subjects.match_value, '') as match_value,
         unowned.team_id,
         sum(unowned.effective_cost_usd) as effective_cost_usd
     from unowned
-    inner join {{ ref('int_charges__subjects') }} as subjects
+    -- What a closed period booked and no bill says any more is known by nothing but its account.
+    left join {{ ref('int_charges__subjects') }} as subjects
         on
             unowned.charge_key = subjects.charge_key
             and unowned.team_id = subjects.team_id
