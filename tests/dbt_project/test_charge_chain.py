@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from tests.dbt_project.small_warehouse import read_rows, run_dbt, touch_days, write_landing
-from tests.dbt_project.test_laws import allocation, charge
+from tests.dbt_project.test_laws import LEDGER, allocation, charge
 
 pytestmark = pytest.mark.slow
 
@@ -21,10 +21,6 @@ DAYS = {
     OCTOBER: [OCTOBER + timedelta(days=offset) for offset in range(31)],
     SEPTEMBER: [SEPTEMBER + timedelta(days=offset) for offset in range(30)],
 }
-LEDGER = (
-    "+fct_reconciliation +fct_chargeback_daily +dim_teams +fct_unit_costs_daily +fct_statement_lines "
-    "+fct_gl_journal +fct_allocation_edges +fct_invoice_lines"
-)
 CHAIN = (
     "marts.fct_cost_ledger",
     "marts.fct_chargeback_daily",

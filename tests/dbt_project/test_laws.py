@@ -16,8 +16,9 @@ pytestmark = pytest.mark.slow
 PERIOD = date(2026, 10, 1)
 LEDGER = (
     "+fct_reconciliation +fct_chargeback_daily +dim_teams +fct_unit_costs_daily +fct_statement_lines "
-    "+fct_gl_journal +fct_allocation_edges +fct_invoice_lines +fct_invoice_bridge"
+    "+fct_gl_journal +fct_allocation_edges +fct_invoice_lines +fct_invoice_bridge +fct_tag_gaps"
 )
+"""What the law tests read."""
 
 
 def charge(**columns: object) -> dict[str, object]:
@@ -150,6 +151,9 @@ def test_every_law_turns_red_when_it_is_broken(ledger: Path):
             "update intermediate.int_charges__node_hours set usage_hour_at = charge_end_at",
             # Law 2: a delivered line that no charge has.
             "delete from marts.fct_invoice_lines where resource_id = 'bucket'",
+            # Law 2: a gap of a nano-dollar more than nobody owns.
+            "update marts.fct_tag_gaps set effective_cost_usd = effective_cost_usd + 0.000000001"
+            " where team_id = 'untagged' and match_on = 'account'",
             # Law 10: a dollar on a team that is neither named by a rule nor one of the four.
             "update marts.fct_cost_ledger set team_id = 'nobody' where allocation_step = 'direct'",
         ):
@@ -162,6 +166,7 @@ def test_every_law_turns_red_when_it_is_broken(ledger: Path):
         "assert_law_2_chargeback_is_the_ledger",
         "assert_law_2_edges_are_the_ledger",
         "assert_law_2_invoice_lines_are_the_ledger",
+        "assert_law_2_tag_gaps_are_the_ledger",
         "assert_law_3_each_charge_is_split_whole",
         "assert_law_5_no_rate_no_ledger",
         "assert_law_8_hours_lie_inside_their_charge",
