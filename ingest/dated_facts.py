@@ -12,7 +12,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from ingest.config import ConfigError, load_allocation_policies, load_policies
 from ingest.contracts import COUNT, DATE, DATED_FACTS, POLICY_FACTS, RATE, LandingTable
+from ingest.fact_rules import FACT_RULES, FactRules
 from ingest.home import Home
 from ingest.validity import Validity, find_overlaps
 
@@ -37,8 +38,6 @@ TRIMMED: Final = "trimmed_spaces"
 _DATE_PATTERN: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DECIMAL_PATTERN: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _COUNT_PATTERN: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
-_CURRENCY_PATTERN: Final = re.compile(r"[A-Z]{3}", re.ASCII)
-_EMAIL_PATTERN: Final = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 _CONTROL_PATTERN: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -74,84 +73,6 @@ class DatedFact:
     problems: tuple[FactProblem, ...]
 
 
-@dataclass(frozen=True)
-class _Rules:
-    """What a file must keep to beyond its columns' types."""
-
-    key: tuple[str, ...]  # at most one row of these holds on a day
-    optional: frozenset[str] = frozenset()  # may be blank, and the column may be left out
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    least: Mapping[str, Decimal] = field(default_factory=dict)
-    most: Mapping[str, Decimal] = field(default_factory=dict)
-    shapes: Mapping[str, tuple[re.Pattern[str], str]] = field(default_factory=dict)
-    fixed: tuple[str, ...] = ()  # the same in all rows of one id, the first column
-    zero_sum: str | None = None  # what adds up to 0 over the rows of one id
-
-
-_CURRENCY = (_CURRENCY_PATTERN, "three capitals of ISO 4217, such as EUR")
-_RULES: Final = {
-    "owners": _Rules(
-        key=("rule_id",),
-        optional=frozenset({"match_key", "team_name", "cost_center_id", "environment"}),
-        choices={"match_on": ("tag", "namespace", "account", "key")},
-    ),
-    "tariffs": _Rules(key=("facility_id",), optional=frozenset({"source"}), least={"usd_per_kwh": Decimal(0)}),
-    "facilities": _Rules(
-        key=("hostname_pattern",),
-        optional=frozenset({"source", "power_invoice_account_id"}),
-        choices={"power_source": ("measured", "invoice", "included")},
-        least={"pue": Decimal(1)},
-    ),
-    "owned_hardware": _Rules(
-        key=("asset_id",),
-        optional=frozenset({"source", "hostname", "gpu_model"}),
-        least={
-            "gpu_count": Decimal(0),
-            "purchase_cost_usd": Decimal(0),
-            "residual_usd": Decimal(0),
-            "useful_life_months": Decimal(1),
-        }
-        | {f"{kind}_usd_per_month": Decimal(0) for kind in ("space", "staff", "maintenance")},
-        most={"useful_life_months": Decimal(1200)},
-        fixed=("in_service_date", "useful_life_months", "purchase_cost_usd", "residual_usd"),
-    ),
-    "adjustments": _Rules(
-        key=(),
-        optional=frozenset({"cost_center_id", "reference_charge"}),
-        choices={"adjustment_kind": ("adjustment", "dispute")},
-        fixed=("adjustment_kind", "usage_date", "reason", "approver", "reference_charge"),
-        zero_sum="amount_usd",
-    ),
-    "fx_rates": _Rules(
-        key=("currency_code", "to_currency_code"),
-        optional=frozenset({"source"}),
-        least={"rate": Decimal("1e-9")},
-        shapes={"currency_code": _CURRENCY, "to_currency_code": _CURRENCY},
-    ),
-    "price_overrides": _Rules(
-        key=("provider", "model", "token_class"),
-        optional=frozenset({"source"}),
-        choices={
-            "token_class": tuple(
-                "input cache_read cache_write_5m cache_write_1h output input_audio output_audio".split()
-            ),
-        },
-        least={"usd_per_mtok": Decimal(0)},
-    ),
-    "rate_cards": _Rules(
-        key=("cluster", "gpu_model"), optional=frozenset({"source"}), least={"usd_per_gpu_hour": Decimal(0)}
-    ),
-    "gl_accounts": _Rules(
-        key=("entry_kind", "cost_pool", "team_id"),
-        optional=frozenset({"account_name"}),
-        choices={"entry_kind": ("expense", "central", "clearing")},
-    ),
-    "recipients": _Rules(
-        key=("team_id", "email"), shapes={"email": (_EMAIL_PATTERN, "one address, such as leads@example.com")}
-    ),
-}
-
-
 def read_dated_fact(home: Home, name: str) -> DatedFact:
     """The facts of HOME/config/<name>.csv, or of policies.yml. A CSV that is absent has no rows.
 
@@ -173,7 +94,7 @@ def read_dated_fact(home: Home, name: str) -> DatedFact:
     elif content is None:
         rows, problems = [], []
     else:
-        reader = _FactReader(path, table, _RULES[name])
+        reader = _FactReader(path, table, FACT_RULES[name])
         rows, problems = reader.read(content), reader.problems
     if problems:
         rows = []
@@ -196,7 +117,7 @@ def _read_policies(home: Home, name: str) -> tuple[list[dict[str, Any]], list[Fa
 class _FactReader:
     """Reads one CSV; every problem found on the way is kept in `problems`."""
 
-    def __init__(self, path: Path, table: LandingTable, rules: _Rules) -> None:
+    def __init__(self, path: Path, table: LandingTable, rules: FactRules) -> None:
         self.problems: list[FactProblem] = []
         self._path = path
         self._types = dict(table.columns)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ingest.allocation_policies import ALLOCATION_TEMPLATE
+from ingest.config_templates import CSV_NOTES, POLICIES_TEMPLATE, SOURCES_TEMPLATE
 from ingest.contracts import DATED_FACTS, POLICY_FACTS
 
 HOME_VARIABLE: Final = "WATTLEDGER_HOME"
@@ -156,11 +156,11 @@ def create_home(path: str | Path) -> Home:
     Raises `HomeError` when the folder cannot be made or written.
     """
     home = Home(_make_absolute(path))
-    files = {home.sources_path: _SOURCES_TEMPLATE, home.policies_path: _POLICIES_TEMPLATE}
+    files = {home.sources_path: SOURCES_TEMPLATE, home.policies_path: POLICIES_TEMPLATE}
     for name, table in DATED_FACTS.items():
         if name not in POLICY_FACTS:
             header = ",".join(column for column, _ in table.columns)
-            files[home.config_dir / f"{name}.csv"] = f"{_CSV_NOTES[name]}{header}\n"
+            files[home.config_dir / f"{name}.csv"] = f"{CSV_NOTES[name]}{header}\n"
     try:
         for folder in home.folders:
             folder.mkdir(parents=True, exist_ok=True)
@@ -302,100 +302,3 @@ def _describe_holder(home: Home) -> LockHeldError:
         f"The home {home.path} is being written by {who}. Wait for it to finish or end it; its lock goes with it.",
         holder,
     )
-
-
-# --- what a new home says --------------------------------------------------------------------------------------------
-
-_SOURCES_TEMPLATE: Final = """\
-# What to land. A source is a name, a kind, and a location: a path, a glob (** crosses folders), a folder (all files
-# in it), or s3://bucket/prefix. Paths are relative to this home; absolute ones and ~ work too.
-# `wattledger doctor` checks this file.
-reporting_currency: USD
-sources: []
-#  - {name: aws-focus, kind: focus, location: "exports/aws/*.csv.gz"}
-#  - {name: cluster, kind: opencost_allocation, location: "exports/opencost/"}
-#  - {name: gpus, kind: dcgm_prometheus, location: "exports/dcgm/**/*.json"}
-#  - name: gateway
-#    kind: litellm
-#    location: "s3://logs/litellm/"
-#    options: {region: eu-west-1}  # also endpoint_url and profile; keys come from the environment or ~/.aws
-"""
-
-_POLICIES_TEMPLATE: Final = (
-    """\
-# How to judge. A key left out has the value shown.
-# unpriced_exposure_usd_per_mtok:  # assumed for tokens without a known price: shown as exposure, never as cost
-#   input: 3
-#   output: 15
-# gpu_idle_activity_share: 0.05    # a held GPU less active than this is idle
-# gpu_sample_gap_multiple: 3       # a gap between samples longer than this many usual steps is unknown, not idle
-# restatement_materiality_usd: 1   # a closed statement that changed by less, or by less than the share, is listed
-# restatement_materiality_share: 0.001   # and need not be sent again
-"""
-    + ALLOCATION_TEMPLATE
-)
-
-_DATES_NOTE: Final = "# valid_from is the first day, valid_to the day after the last; blank is open.\n"
-
-_CSV_NOTES: Final = {
-    "owners": (
-        "# Who owns what. match_on: tag (match_key is the tag's key), namespace, account or key (a gateway key).\n"
-        "# The lowest priority wins.\n"
-        f"{_DATES_NOTE}"
-        "# owners-1,tag,team,search,search,Search,CC-100,production,100,2026-01-01,\n"
-    ),
-    "tariffs": (
-        "# What electricity costs in a facility.\n"
-        f"{_DATES_NOTE}"
-        "# fra1,2026-01-01,2027-01-01,0.185,supply contract 4711\n"
-    ),
-    "facilities": (
-        "# Where machines stand. hostname_pattern as in SQL: % any text, _ one character.\n"
-        "# power_source: measured (energy is charged: kWh x pue x tariff), invoice (usage billed to the account,\n"
-        "# sub-account or resource power_invoice_account_id is split by kWh), or included (in another price).\n"
-        f"{_DATES_NOTE}"
-        "# fra1,gpu-fra1-%,1.32,measured,,2026-01-01,,facility report 2026\n"
-    ),
-    "owned_hardware": (
-        "# Machines you own: depreciation in a straight line, space, staff and maintenance become monthly charges.\n"
-        "# resource_id: the node as OpenCost names it; hostname: as DCGM does, if not the same. valid_to retires an\n"
-        "# asset; other monthly costs are a new row of it.\n"
-        f"{_DATES_NOTE}"
-        "# a-17,gpu-fra1-03,,fra1,H100 SXM,8,290000,29000,2026-01-15,48,450,300,250,,,order 8812\n"
-    ),
-    "adjustments": (
-        "# Dollars moved by hand. The rows of one adjustment_id add up to 0. adjustment_kind: adjustment or dispute.\n"
-        "# cost_center_id and reference_charge may be blank.\n"
-        "#\n"
-        "# adj-1,adjustment,2026-03-31,search,,0,wrong queue in March,cfo@example.com,\n"
-    ),
-    "fx_rates": (
-        "# One unit of currency_code is worth `rate` units of to_currency_code.\n"
-        f"{_DATES_NOTE}"
-        "# EUR,USD,1.0832,2026-01-01,2026-02-01,European Central Bank\n"
-    ),
-    "price_overrides": (
-        "# Your own prices of models, over the price book. token_class: input, cache_read, cache_write_5m,\n"
-        "# cache_write_1h, output, input_audio, output_audio.\n"
-        f"{_DATES_NOTE}"
-        "# openai,gpt-4o,input,2.25,2026-01-01,,enterprise agreement\n"
-    ),
-    "rate_cards": (
-        "# What a team is charged for a held GPU-hour, instead of its part of the bill; the difference stays with the\n"
-        "# platform. cluster and gpu_model: * for any; the most special line wins. No line: the actual cost is charged.\n"
-        f"{_DATES_NOTE}"
-        "# *,H100 SXM,2.75,2026-01-01,,platform price list 2026\n"
-    ),
-    "gl_accounts": (
-        "# Which account a closed period is booked to. entry_kind: expense (what a team is charged), central (what\n"
-        "# stays with the platform: showback teams and dollars without an owner), clearing (the other side).\n"
-        "# cost_pool and team_id: * for any; the most special line wins.\n"
-        f"{_DATES_NOTE}"
-        "# expense,*,*,6410,Cloud services,2026-01-01,\n"
-    ),
-    "recipients": (
-        "# Who gets the email of a team; one line per address.\n"
-        f"{_DATES_NOTE}"
-        "# search,search-leads@example.com,2026-01-01,\n"
-    ),
-}
