@@ -171,9 +171,25 @@ def test_a_rebuilt_period_equals_one_built_whole(switched: Path):
 
 
 def test_the_laws_hold_and_a_team_that_no_rule_knows_is_told(switched: Path):
-    run_dbt(switched, "run", "--select", "+dim_teams")
-    laws = ["assert_law_1_every_cent_once", "assert_law_3_each_charge_is_split_whole"]
+    run_dbt(switched, "run", "--select", "+dim_teams", "fct_allocation_edges")
+    laws = ["assert_law_1_every_cent_once", "assert_law_2_edges_are_the_ledger"]
+    laws += ["assert_law_3_each_charge_is_split_whole"]
     run_dbt(switched, "test", "--select", *laws, "relationships_fct_cost_ledger_team_id__team_id__ref_dim_teams_")
     run_dbt(switched, "test", "--select", "assert_policies_name_teams_that_a_rule_knows")
     (result,) = json.loads((switched.parent / "target" / "run_results.json").read_text())["results"]
     assert (result["status"], result["failures"]) == ("warn", 2)
+    # Half the node is idle: what a policy gives on comes by the row it left, and the charge's shares add up to 1.
+    edges = read_rows(
+        switched,
+        "select edge_kind, from_team_id, edges.team_id, sum(share_of_charge), sum(edges.effective_cost_usd) "
+        "from marts.fct_allocation_edges as edges inner join marts.fct_cost_ledger using (ledger_row_id) "
+        f"where cost_pool = 'cluster_nodes' and edges.allocation_step = 'idle' and edges.usage_date = '{AFTER:%Y-%m-%d}'"
+        " group by all order by all",
+    )
+    assert [(kind, left, team, usd) for kind, left, team, _, usd in edges] == [
+        ("allocated", None, "unallocated", 4),
+        ("left", None, "unallocated", -4),
+        ("reached", "unallocated", "ml", 1),
+        ("reached", "unallocated", "web", 3),
+    ]
+    assert sum(edge[3] for edge in edges[1:]) == 0
