@@ -183,7 +183,8 @@ def test_the_laws_hold_and_a_team_that_no_rule_knows_is_told(switched: Path):
         switched,
         "select edge_kind, from_team_id, edges.team_id, sum(share_of_charge), sum(edges.effective_cost_usd) "
         "from marts.fct_allocation_edges as edges inner join marts.fct_cost_ledger using (ledger_row_id) "
-        f"where cost_pool = 'cluster_nodes' and edges.allocation_step = 'idle' and edges.usage_date = '{AFTER:%Y-%m-%d}'"
+        "where cost_pool = 'cluster_nodes' and edges.allocation_step = 'idle' "
+        f"and edges.usage_date = '{AFTER:%Y-%m-%d}'"
         " group by all order by all",
     )
     assert [(kind, left, team, usd) for kind, left, team, _, usd in edges] == [
