@@ -3,9 +3,7 @@
 Rendering is pure: the same published marts give the same bytes, boundary and dates included.
 """
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +14,13 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import css_inline
 
 from delivery import formats
 from delivery.charts import Series, Theme, draw_stacked_days, render_png
+from delivery.csv_text import write_csv
+from delivery.file_names import make_file_stem
 from delivery.marts import Marts, open_marts
 from delivery.team_day import TeamDay, list_spending_teams, read_chargeback_rows, read_team_day
 from delivery.templating import CONTROL_CHARACTERS, open_templates
@@ -29,7 +28,6 @@ from delivery.templating import CONTROL_CHARACTERS, open_templates
 DEFAULT_SENDER: Final = "wattledger <wattledger@localhost>"
 CHART_COLOURS: Final = ("#0a7cb8", "#e69f00", "#0f9d78", "#cc79a7", "#6f7bd9", "#8a8f98")
 
-_FORMULA_START: Final = ("=", "+", "-", "@", "\t", "\r")
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 # Mid tones, readable on a light ground as on a dark one: a mail client may turn the ground, never the picture.
 _CHART_THEME: Final = Theme(
@@ -57,10 +55,8 @@ class Email:
 
     @property
     def file_name(self) -> str:
-        """The name in the outbox: no separator, no leading dot, not too long, one per team."""
-        name = quote(self.team_id, safe="")
-        name = f"%2E{name[1:]}" if name.startswith(".") else name
-        return f"{name}.eml" if len(name) <= 150 else f"{name[:120]}-{_digest(self.team_id)}.eml"
+        """The name in the outbox, one per team."""
+        return f"{make_file_stem(self.team_id)}.eml"
 
 
 @dataclass(frozen=True)
@@ -104,15 +100,6 @@ def build_emails(
 def name_email(team_id: str, report_date: date) -> str:
     """The key of a team's email of a day, whatever build or sender makes it."""
     return f"daily.{report_date:%Y%m%d}.{_digest(team_id)}"
-
-
-def write_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """RFC 4180 text; a text cell that a spreadsheet would run as a formula gets a leading apostrophe."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([_defuse(value) for value in row] for row in rows)
-    return text.getvalue()
 
 
 def render_text(facts: TeamDay, marts: Marts) -> str:
@@ -224,14 +211,6 @@ def _check_address(address: str, what: str) -> None:
 def _check_header(text: str, what: str) -> None:
     if CONTROL_CHARACTERS.search(text):
         raise RefusedEmailError(f"{what} {text!r}: expected one line of text, found control characters")
-
-
-def _defuse(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_START) else value
 
 
 def _digest(text: str) -> str:

@@ -13,6 +13,15 @@ _WASTE_NAMES: Final = {
     "unallocated_gpu": "GPU nobody held",
     "unused_commitment": "Unused commitment",
 }
+_CAUSE_NAMES: Final = {
+    "late": "Charges that came late",
+    "fx": "Exchange rate",
+    "price": "Price list",
+    "mapping": "Owner rule",
+    "policy": "Allocation policy",
+    "code": "Way of calculation",
+    "reopened": "Period reopened",
+}
 
 
 def format_usd(value_usd: Decimal | None, places: int = 2) -> str:
@@ -99,6 +108,16 @@ def name_state(gpu_state: str) -> str:
 def name_waste(waste_kind: str) -> str:
     """A kind of waste as a person says it."""
     return _WASTE_NAMES.get(waste_kind, _say(waste_kind))
+
+
+def name_cause(cause: str) -> str:
+    """Why a posted amount changed, as a person says it."""
+    return _CAUSE_NAMES.get(cause, _say(cause))
+
+
+def format_month(first_date: date) -> str:
+    """October 2026."""
+    return f"{first_date:%B %Y}"
 
 
 def divide(part: Decimal | int | None, whole: Decimal | int | None) -> Decimal | None:

@@ -320,6 +320,33 @@ def trace_command(command: _Command, reference: str) -> None:
 
 @main.command()
 @_home_command
+@click.option("--period", type=_Month(), required=True, help="The month.")
+@click.option("--team", "team_id", help="This team only.")
+@click.option(
+    "--format", "file_format", type=click.Choice(["table", "csv", "html"]), default="table", show_default=True
+)
+@click.option("--journal", is_flag=True, help="Write the month's journal for an ERP (CSV) instead.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder; else HOME/outbox/statements/.")
+def statement(
+    command: _Command, period: date, team_id: str | None, file_format: str, journal: bool, out: Path | None
+) -> None:
+    """Show or write what each team owes for a month; a draft until the month is closed."""
+    from orchestration.statements import deliver_journal, deliver_statements
+
+    if journal:
+        if team_id or file_format == "html":
+            raise click.UsageError(
+                "--journal is one CSV of the whole month: give no --team, nor --format html, with it"
+            )
+        deliver_journal(command.console, command.home, period, out)
+        return
+    if out and file_format == "table":
+        raise click.UsageError("--out is for files: give --format csv, --format html or --journal with it")
+    deliver_statements(command.console, command.home, period, team_id, file_format, out)
+
+
+@main.command()
+@_home_command
 def doctor(command: _Command) -> int:
     """Say what is wrong with the home, and the mend. Changes nothing."""
     from orchestration.doctor import State, examine_home

@@ -191,7 +191,7 @@ def write_warehouse(path: Path, charges: list[Charge] | None = None) -> None:
         )
 
 
-@pytest.fixture(name="write_warehouse")
+@pytest.fixture(name="write_warehouse", scope="session")
 def give_write_warehouse() -> Callable[..., None]:
     """`write_warehouse`, for tests that need charges of their own."""
     return write_warehouse

@@ -13,7 +13,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from delivery.email import EmailBatch, RefusedEmailError, build_emails, name_email, write_csv
+from delivery.csv_text import write_csv
+from delivery.email import EmailBatch, RefusedEmailError, build_emails, name_email
 from delivery.marts import Marts
 from delivery.publish import publish
 from delivery.team_day import read_team_day

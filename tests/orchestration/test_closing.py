@@ -83,6 +83,37 @@ def test_a_month_closes_in_order_and_when_it_is_whole(home: Home) -> None:
     assert "running: days of it are still missing from the sources" in running.stderr
 
 
+def test_the_statement_and_the_journal_leave_the_house(home: Home, tmp_path: Path) -> None:
+    shown = run_wattledger("statement", "--period", "2026-09", "--team", "ml", home=home)
+    assert shown.returncode == 0, shown.stderr
+    for text in ("2026-09/ml/1", "Showback: for information", "$10.01", "100.0% of the month's USD has a team"):
+        assert text in shown.stdout
+    assert "DRAFT" not in shown.stdout
+
+    outbox = home.outbox_dir / "statements" / "2026-09"
+    assert run_wattledger("statement", "--period", "2026-09", "--format", "html", home=home).returncode == 0
+    assert run_wattledger("statement", "--period", "2026-09", "--journal", home=home).returncode == 0
+    assert sorted(file.name for file in outbox.iterdir()) == [
+        "journal-2026-09.csv",
+        "statement-1-ml.html",
+        "statement-1-web.html",
+    ]
+
+    draft = run_wattledger("statement", "--period", "2026-10", "--format", "csv", "--out", str(tmp_path), home=home)
+    assert draft.returncode == 0, draft.stderr
+    assert "DRAFT, period open" in draft.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["DRAFT-statement-ml.csv"]
+
+
+def test_a_statement_that_cannot_be_says_which_can(home: Home) -> None:
+    nobody = run_wattledger("statement", "--period", "2026-09", "--team", "wbe", home=home)
+    assert (nobody.returncode, "did you mean 'web'?" in nobody.stderr) == (1, True)
+    never = run_wattledger("statement", "--period", "2020-01", home=home)
+    assert (never.returncode, "months with statements: 2026-09, 2026-10." in never.stderr) == (1, True)
+    for wrong in (["--journal", "--team", "ml"], ["--out", "x"]):
+        assert run_wattledger("statement", "--period", "2026-09", *wrong, home=home).returncode == 2
+
+
 def test_a_book_that_was_tampered_with_is_told(home: Home, tmp_path: Path) -> None:
     (close,) = list_closes(home)
     verify_close(home, close)
