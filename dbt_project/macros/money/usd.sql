@@ -22,3 +22,11 @@
 {% macro from_nano(nano) -%}
     cast(cast({{ nano }} as decimal(38, 9)) * cast(0.000000001 as decimal(9, 9)) as decimal(18, 9))
 {%- endmacro %}
+
+{#- The part of a USD amount that `part` is of `whole`, both decimals of at most nine places, to the nano-dollar towards
+    zero; null where there is no whole. A figure to show beside the amount: what must add up is split by `split_usd`. -#}
+{% macro share_of_usd(amount_usd, part, whole) -%}
+    {{ from_nano('case when ' ~ amount_usd ~ ' < 0 then -1 else 1 end * ' ~ integer_div(
+        'abs(' ~ nano_usd(amount_usd) ~ ') * ' ~ nano_usd(part), nano_usd(whole)
+    )) }}
+{%- endmacro %}

@@ -1,9 +1,9 @@
 -- One row per charge group, day, owner, workload, consumer, model and step of the billing periods being built:
 -- every way a billed dollar can go, in one shape, before policies move anything.
 {%- set ways = {
-    'int_charges__direct': ['workload_id', 'consumer_id', 'model_id', 'price_set_id'],
+    'int_charges__direct': ['workload_id', 'consumer_id', 'model_id', 'price_set_id', 'policy_id'],
     'int_charges__held': ['consumer_id', 'model_id', 'price_set_id'],
-    'int_charges__token': [],
+    'int_charges__token': ['policy_id'],
 } %}
 {%- for model, absent in ways.items() %}
 select
@@ -20,7 +20,7 @@ select
     {{ 'false as is_estimate' if model == 'int_charges__direct' else 'is_estimate' }},
     owner_rule_id,
     {{ 'cast(null as string) as price_set_id' if 'price_set_id' in absent else 'price_set_id' }},
-    cast(null as string) as policy_id,
+    {{ 'cast(null as string) as policy_id' if 'policy_id' in absent else 'policy_id' }},
     {{ costs() }}
 from {{ ref(model) }}
 union all

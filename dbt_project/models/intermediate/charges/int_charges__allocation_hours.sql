@@ -1,8 +1,12 @@
--- One row per cluster node, clock hour and holder, of the days being built: its weight in the node's bill.
--- The weight is what OpenCost says the holder took of the node in that hour, in nano-units of OpenCost's own price
--- list: a share, never a price. An allocation that ran for part of its window is spread over its run by milliseconds.
--- Where windows of an hour and longer ones speak for one node-hour, the shortest is heard, so that nobody holds twice.
--- Idle that OpenCost tells by cluster is laid on its nodes by what is held on each, as an estimate.
+-- One row per cluster node, clock hour and holder, of the days being built: what OpenCost says it took of the node in
+-- that hour, in nano-units of OpenCost's own price list (a share, never a price) and in millionths of an hour of a
+-- core, a GiB, a GPU. What OpenCost does not tell by part, its total alone, is `unpriced_weight`.
+-- A part of a window is spread over its run by milliseconds. Of windows of several lengths the shortest is heard, so
+-- that nobody holds twice. Idle told by cluster is laid on its nodes by what is held on each, part by part, as an
+-- estimate.
+{%- set weights = ['cpu_weight', 'ram_weight', 'gpu_weight', 'unpriced_weight'] %}
+{%- set measures = weights + ['core_millionths', 'gib_millionths', 'gpu_millionths'] %}
+
 with allocations as (
     select
         *,
@@ -10,7 +14,21 @@ with allocations as (
         -- An answer aggregated by controller names no pod.
         coalesce(pod, controller_name, '') as holder_name,
         greatest({{ milliseconds_between('window_start_at', 'window_end_at') }}, 3600000) as window_milliseconds,
-        greatest({{ nano_usd('total_cost_usd') }}, 0) as run_weight,
+        greatest({{ nano_usd('coalesce(cpu_cost_usd, 0)') }}, 0) as run_cpu_weight,
+        greatest({{ nano_usd('coalesce(ram_cost_usd, 0)') }}, 0) as run_ram_weight,
+        greatest({{ nano_usd('coalesce(gpu_cost_usd, 0)') }}, 0) as run_gpu_weight,
+        case
+            when coalesce(cpu_cost_usd, ram_cost_usd, gpu_cost_usd) is null
+                then greatest({{ nano_usd('coalesce(total_cost_usd, 0)') }}, 0)
+            else 0
+        end as run_unpriced_weight,
+        cast(cast(coalesce(cpu_core_hours, 0) as decimal(28, 6)) * 1000000 as {{ wide_integer_type() }})
+            as run_core_millionths,
+        {{ integer_div(
+            'cast(cast(coalesce(ram_byte_hours, 0) as decimal(38, 0)) as ' ~ wide_integer_type() ~ ') * 1000000', '1073741824'
+        ) }} as run_gib_millionths,
+        cast(cast(coalesce(gpu_hours, 0) as decimal(28, 6)) * 1000000 as {{ wide_integer_type() }})
+            as run_gpu_millionths,
         {{ milliseconds_between('started_at', 'ended_at') }} as run_milliseconds
     from {{ ref('stg_opencost__allocations') }}
     where
@@ -19,8 +37,7 @@ with allocations as (
         and ended_at > started_at
         and ended_at > (select cast(min(usage_date) as timestamp) from {{ source('build', 'touched_days') }})
         and started_at < (
-            select cast({{ add_days('max(usage_date)', 1) }} as timestamp)
-            from {{ source('build', 'touched_days') }}
+            select cast({{ add_days('max(usage_date)', 1) }} as timestamp) from {{ source('build', 'touched_days') }}
         )
 ),
 
@@ -54,7 +71,7 @@ weighted as (
         holder_name as pod,
         max(coalesce(controller_name, pod)) as workload_id,
         max(coalesce(is_gpu_shared, false)) as is_estimate,
-        sum({{ integer_div('run_weight * hour_milliseconds', 'run_milliseconds') }}) as weight
+        {{ listed('sum(' ~ integer_div('run_$ * hour_milliseconds', 'run_milliseconds') ~ ') as $', measures) }}
     from overlapping
     where window_milliseconds = shortest_window_milliseconds
     group by node_key, usage_hour_at, cluster_name, allocation_kind, coalesce(namespace, ''), holder_name
@@ -65,7 +82,8 @@ node_totals as (
         node_key,
         usage_hour_at,
         cluster_name,
-        sum(weight) as node_weight,
+        sum({{ weights | join(' + ') }}) as node_weight,
+        {{ listed('sum($) as node_$', weights) }},
         max(case when allocation_kind = 'idle' then 1 else 0 end) as own_idle_flag
     from weighted
     where node_key is not null
@@ -74,52 +92,30 @@ node_totals as (
 
 cluster_totals as (
     select
-        usage_hour_at,
-        cluster_name,
-        sum(node_weight) as cluster_weight
+        *,
+        sum(node_weight) over cluster_hour as cluster_weight,
+        {{ listed('sum(node_$) over cluster_hour as cluster_$', weights) }},
+        -- Idle told by node is better, and is not told twice.
+        max(own_idle_flag) over cluster_hour as cluster_idle_flag
     from node_totals
-    group by usage_hour_at, cluster_name
-    -- Idle told by node is better, and is not told twice.
-    having max(own_idle_flag) = 0
+    window cluster_hour as (partition by usage_hour_at, cluster_name)
 ),
 
 cluster_idle as (
     select
-        node_totals.node_key,
-        node_totals.usage_hour_at,
-        node_totals.cluster_name,
-        {{ integer_div(
-            'cast(weighted.weight as ' ~ wide_integer_type() ~ ') * node_totals.node_weight',
-            'cluster_totals.cluster_weight'
-        ) }} as weight
-    from weighted
-    inner join cluster_totals
+        totals.node_key,
+        totals.usage_hour_at,
+        totals.cluster_name,
+        {{ listed(
+            'coalesce(' ~ integer_div('idle.$ * totals.node_$', 'totals.cluster_$') ~ ', '
+            ~ integer_div('idle.$ * totals.node_weight', 'totals.cluster_weight') ~ ') as $', weights
+        ) }}
+    from weighted as idle
+    inner join cluster_totals as totals
         on
-            weighted.usage_hour_at = cluster_totals.usage_hour_at
-            and weighted.cluster_name is not distinct from cluster_totals.cluster_name
-    inner join node_totals
-        on
-            weighted.usage_hour_at = node_totals.usage_hour_at
-            and weighted.cluster_name is not distinct from node_totals.cluster_name
-    where weighted.node_key is null and weighted.allocation_kind = 'idle'
-),
-
-holders as (
-    select * from weighted
-    where node_key is not null
-    union all
-    select
-        node_key,
-        usage_hour_at,
-        cluster_name,
-        'idle',
-        '',
-        '',
-        null,
-        true,
-        weight
-    from cluster_idle
-    where weight > 0
+            idle.usage_hour_at = totals.usage_hour_at
+            and idle.cluster_name is not distinct from totals.cluster_name
+    where idle.node_key is null and idle.allocation_kind = 'idle' and totals.cluster_idle_flag = 0
 )
 
 select
@@ -132,5 +128,23 @@ select
     pod,
     workload_id,
     is_estimate,
-    weight
-from holders
+    {{ listed('$', measures) }}
+from weighted
+where node_key is not null
+union all
+select
+    node_key,
+    usage_hour_at,
+    cast(usage_hour_at as date),
+    cluster_name,
+    'idle',
+    '',
+    '',
+    null,
+    true,
+    {{ listed('$', weights) }},
+    0,
+    0,
+    0
+from cluster_idle
+where {{ weights | join(' + ') }} > 0

@@ -3,25 +3,28 @@
 with shares as (
     select
         node_hours.*,
-        allocation_hours.cluster_name,
-        allocation_hours.allocation_kind,
-        allocation_hours.namespace,
-        allocation_hours.pod,
-        allocation_hours.workload_id,
-        coalesce(allocation_hours.is_estimate, false) as is_shared_gpu,
-        coalesce(allocation_hours.weight, 0) as weight,
+        node_shares.cluster_name,
+        node_shares.allocation_kind,
+        node_shares.namespace,
+        node_shares.pod,
+        node_shares.workload_id,
+        coalesce(node_shares.is_estimate, false) as is_shared_gpu,
+        node_shares.allocation_method,
+        node_shares.policy_id,
+        coalesce(node_shares.weight, 0) as weight,
+        {{ node_rates('node_shares.$_weight') }},
         md5(concat_ws(
             '|',
-            allocation_hours.cluster_name,
-            allocation_hours.allocation_kind,
-            allocation_hours.namespace,
-            allocation_hours.pod
+            node_shares.cluster_name,
+            node_shares.allocation_kind,
+            node_shares.namespace,
+            node_shares.pod
         )) as holder_key
     from {{ ref('int_charges__node_hours') }} as node_hours
-    left join {{ ref('int_charges__allocation_hours') }} as allocation_hours
+    left join {{ ref('int_charges__node_shares') }} as node_shares
         on
-            node_hours.node_key = allocation_hours.node_key
-            and node_hours.usage_hour_at = allocation_hours.usage_hour_at
+            node_hours.node_key = node_shares.node_key
+            and node_hours.usage_hour_at = node_shares.usage_hour_at
 ),
 
 split as (
@@ -49,6 +52,13 @@ select
     namespace,
     pod,
     workload_id,
+    allocation_method,
+    policy_id,
     is_shared_gpu or (is_even_split and allocation_kind is not null) as is_estimate,
+    -- What each policy would give, to the nano-dollar below: shown beside, never added up.
+    {{ node_rates(from_nano('case when split.effective_cost_usd < 0 then -1 else 1 end * ' ~ integer_div(
+        'abs(' ~ nano_usd('split.effective_cost_usd') ~ ') * $_weight',
+        'sum($_weight) over (partition by charge_key, charge_start_at, charge_end_at, usage_hour_at)'
+    )) ~ ' as $_cost_usd') }},
     {{ costs('split_$ as $') }}
 from split

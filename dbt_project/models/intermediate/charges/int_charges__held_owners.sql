@@ -41,10 +41,13 @@ select
     case
         when allocation_kind is null and account_team_id is not null then 'account_owner_rule'
         when allocation_kind is null then 'node_hour_without_allocations'
-        else 'opencost_node_hour_share'
+        else held.allocation_method
     end as allocation_method,
     is_estimate,
     max(case when allocation_kind is null then account_owner_rule_id else pod_owner_rule_id end) as owner_rule_id,
+    max(policy_id) as policy_id,
+    count(*) as node_hour_count,
+    {{ node_rates(usd_sum('$_cost_usd') ~ ' as $_cost_usd') }},
     {{ costs(usd_sum('$') ~ ' as $') }}
 from held
 group by all

@@ -77,7 +77,8 @@ sized as (
         cards.card_slices,
         cast(cards.card_slices as bigint) * {{ parts_per_mig_slice() }} as whole_parts,
         cards.mig_basis,
-        cards.compute_percent,
+        cards.compute_weight,
+        cards.memory_weight,
         count(*) over holder_instant as holder_count,
         max(sharing.replica_count) over holder_instant as replica_count,
         max(coalesce(sharing.is_mps, false)) over holder_instant as is_mps,
@@ -136,9 +137,11 @@ select
     card_slices,
     case when mig_instance_id = '' then 'whole' else concat('mig_', mig_basis) end as unshared_basis,
     -- Nominal memory stands in for an unknown one.
-    mig_instance_id != '' and compute_percent < 100 and known_mib is null as is_nominal_memory,
+    mig_instance_id != '' and memory_weight > 0 and known_mib is null as is_nominal_memory,
     cast(case
         when mig_instance_id = '' then whole_parts
-        else {{ integer_div('compute_percent * compute_parts + (100 - compute_percent) * memory_parts', '100') }}
+        else {{ integer_div(
+            'compute_weight * compute_parts + memory_weight * memory_parts', 'compute_weight + memory_weight'
+        ) }}
     end as bigint) as instance_parts
 from parted
