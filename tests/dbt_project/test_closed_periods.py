@@ -30,7 +30,7 @@ MARTS = (
     "fct_restatements",
     "dim_billing_periods",
 )
-TESTED = (*MARTS, "dim_teams", "fct_chargeback_daily", "fct_unit_costs_daily")
+TESTED = (*MARTS, "dim_teams", "fct_chargeback_daily", "fct_showback_daily", "fct_unit_costs_daily", "fct_waste")
 SELECTED = ("--select", *(f"+{name}" for name in TESTED), "--exclude-resource-type", "unit_test")
 MODEL_BILL = {"provider_name": "OpenAI", "service_subcategory": "Generative AI", "service_name": "OpenAI API"}
 THIRD = {"charge_period_start": datetime(2026, 9, 3), "charge_period_end": datetime(2026, 9, 4)}

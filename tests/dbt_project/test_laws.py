@@ -16,7 +16,8 @@ pytestmark = pytest.mark.slow
 PERIOD = date(2026, 10, 1)
 LEDGER = (
     "+fct_reconciliation +fct_chargeback_daily +dim_teams +fct_unit_costs_daily +fct_statement_lines "
-    "+fct_gl_journal +fct_allocation_edges +fct_invoice_lines +fct_invoice_bridge +fct_tag_gaps"
+    "+fct_gl_journal +fct_allocation_edges +fct_invoice_lines +fct_invoice_bridge +fct_tag_gaps "
+    "+fct_showback_daily"
 )
 """What the law tests read."""
 
@@ -164,6 +165,7 @@ def test_every_law_turns_red_when_it_is_broken(ledger: Path):
         "assert_law_1_invoices_foot",
         "assert_law_1_node_hours_foot",
         "assert_law_2_chargeback_is_the_ledger",
+        "assert_law_2_showback_is_the_ledger",
         "assert_law_2_edges_are_the_ledger",
         "assert_law_2_invoice_lines_are_the_ledger",
         "assert_law_2_tag_gaps_are_the_ledger",

@@ -246,7 +246,7 @@ def test_showback_turns_red_when_it_says_more_or_less_than_the_ledger(warehouse:
         for breach in (
             "update marts.fct_showback_daily set held_cost_usd = held_cost_usd + 0.000000001 where team_id = 'b'",
             "update marts.fct_showback_daily set held_gpu_hours = held_gpu_hours - 0.000000001 where team_id = 'c'",
-            "update intermediate.int_charges__held set effective_cost_usd = 99 where team_id = 'web'",
+            "update intermediate.int_charges__node_rate_spreads set effective_cost_usd = 99 where team_id = 'web'",
         ):
             connection.execute(breach)
     selection = ["assert_law_2_showback_is_the_ledger", "assert_showback_*", "assert_the_policy_in_force_*"]

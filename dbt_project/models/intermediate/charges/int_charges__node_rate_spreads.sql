@@ -8,7 +8,9 @@ select
     held.team_id,
     held.cost_center_id,
     {{ node_key('dimensions.resource_id') }} as node_key,
-    {{ node_rates(usd_sum('held.$_cost_usd') ~ ' as $_cost_usd') }}
+    {{ node_rates(usd_sum('held.$_cost_usd') ~ ' as $_cost_usd') }},
+    {{ usd_sum('held.effective_cost_usd') }} as effective_cost_usd,
+    sum(held.node_hour_count) as node_hour_count
 from {{ ref('int_charges__held') }} as held
 inner join {{ ref('int_charges__dimensions') }} as dimensions
     on held.charge_key = dimensions.charge_key
