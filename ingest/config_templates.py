@@ -84,6 +84,12 @@ CSV_NOTES: Final = {
         f"{_DATES_NOTE}"
         "# *,H100 SXM,2.75,2026-01-01,,platform price list 2026\n"
     ),
+    "serving_pools": (
+        "# Workloads that serve a model of your own: their nodes' cost goes on to whoever the gateway saw calling it.\n"
+        "# model: as the gateway names it. mean_running_batch: requests that decode together; blank: by tokens alone.\n"
+        f"{_DATES_NOTE}"
+        "# llama,prod,inference,vllm-llama,llama-3.3-70b,24,2026-01-01,\n"
+    ),
     "gl_accounts": (
         "# Which account a closed period is booked to. entry_kind: expense (what a team is charged), central (what\n"
         "# stays with the platform: showback teams and dollars without an owner), clearing (the other side).\n"

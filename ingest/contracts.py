@@ -268,6 +268,16 @@ DATED_FACTS: Final = {
         *_VALIDITY,
         ("source", TEXT),
     ),
+    "serving_pools": _dated_fact(
+        "serving_pools",
+        ("pool_id", TEXT),
+        ("cluster", TEXT),
+        ("namespace", TEXT),
+        ("controller", TEXT),
+        ("model", TEXT),  # as the gateway names it
+        ("mean_running_batch", RATE),
+        *_VALIDITY,
+    ),
     "gl_accounts": _dated_fact(
         "gl_accounts",
         ("entry_kind", TEXT),

@@ -77,6 +77,12 @@ FACT_RULES: Final = {
     "rate_cards": FactRules(
         key=("cluster", "gpu_model"), optional=frozenset({"source"}), least={"usd_per_gpu_hour": Decimal(0)}
     ),
+    "serving_pools": FactRules(
+        key=("cluster", "namespace", "controller"),
+        optional=frozenset({"mean_running_batch"}),
+        least={"mean_running_batch": Decimal(1)},
+        most={"mean_running_batch": Decimal(10000)},
+    ),
     "gl_accounts": FactRules(
         key=("entry_kind", "cost_pool", "team_id"),
         optional=frozenset({"account_name"}),

@@ -23,6 +23,7 @@ OWNED_HARDWARE = (
 )
 ADJUSTMENTS = "adjustment_id,adjustment_kind,usage_date,team_id,amount_usd,reason,approver"
 FX_RATES = "currency_code,to_currency_code,rate,valid_from,valid_to,source"
+SERVING_POOLS = "pool_id,cluster,namespace,controller,model,mean_running_batch,valid_from,valid_to"
 PRICE_OVERRIDES = "provider,model,token_class,usd_per_mtok,valid_from,valid_to,source"
 RECIPIENTS = "team_id,email,valid_from,valid_to"
 CSV_NAMES = sorted(set(DATED_FACTS) - set(POLICY_FACTS))
@@ -269,6 +270,18 @@ def test_different_owner_rules_may_speak_for_the_same_thing(home: Home):
 def test_a_rule_may_say_that_something_serves_everyone(home: Home):
     fact = read(home, "owners", OWNERS, "r1,namespace,,kube-system,shared,Shared,,,1,,")
     assert fact.problems == ()
+
+
+def test_a_workload_serves_one_pool_at_a_time_and_a_batch_holds_a_request(home: Home):
+    line = "p,prod,ml,vllm,llama,24.5,2026-01-01,"
+    assert read(home, "serving_pools", SERVING_POOLS, line).table.column("mean_running_batch").to_pylist() == [
+        Decimal("24.5")
+    ]
+    twice = read_problem(home, "serving_pools", SERVING_POOLS, line, "q,prod,ml,vllm,qwen,,2026-05-01,")
+    assert "allowed: one row at a time for prod ml vllm" in twice
+    assert "mean_running_batch: found '0.5'; allowed: 1 or more" in read_problem(
+        home, "serving_pools", SERVING_POOLS, "p,prod,ml,vllm,llama,0.5,2026-01-01,"
+    )
 
 
 def test_policies_are_rows_of_key_and_text(home: Home):

@@ -10,3 +10,8 @@ from {{ ref(model) }}
 union all
 {%- endif %}
 {%- endfor %}
+union all
+select
+    {{ allocation_columns() }},
+    {{ costs() }}
+from {{ ref('int_charges__pool_moves') }}

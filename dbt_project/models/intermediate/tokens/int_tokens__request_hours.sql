@@ -1,5 +1,6 @@
 -- One row per hour, provider, model, service tier and consumer: the sums that everything downstream reads.
 {{ config(rebuild_touched('usage_date')) }}
+{%- set worked = 'not is_cache_hit and input_tokens + output_tokens > 0' %}
 
 select
     usage_hour_at,
@@ -34,6 +35,11 @@ select
     cast(coalesce(sum(output_tokens) filter (where unpriced_reason = 'no_price'), 0) as bigint)
         as unpriced_output_tokens,
     cast(coalesce(sum(input_tokens + output_tokens) filter (where is_cache_hit), 0) as bigint) as cache_hit_tokens,
+    cast(coalesce(sum(prefill_milliseconds) filter (where {{ worked }}), 0) as bigint) as prefill_milliseconds,
+    cast(coalesce(sum(decode_milliseconds) filter (where {{ worked }}), 0) as bigint) as decode_milliseconds,
+    count(*) filter (where {{ worked }} and prefill_milliseconds is null) as untimed_request_count,
+    cast(coalesce(sum(input_tokens) filter (where {{ worked }}), 0) as bigint) as worked_input_tokens,
+    cast(coalesce(sum(output_tokens) filter (where {{ worked }}), 0) as bigint) as worked_output_tokens,
     max(owner_rule_id) as owner_rule_id,
     md5({{ array_sorted_distinct_text('price_set_id') }}) as price_set_id,
     {{ usd_sum('calculated_cost_usd') }} as calculated_cost_usd,

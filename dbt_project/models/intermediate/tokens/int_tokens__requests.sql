@@ -8,6 +8,8 @@
     'audio_output_tokens', 'image_input_tokens', 'image_output_tokens'
 ] %}
 
+{%- set is_timed = 'first_token_at >= started_at and first_token_at < ended_at' %}
+
 with lines as (
     select
         *,
@@ -131,5 +133,9 @@ select
             usage_date, subject_key, gateway_provider, gateway_model, started_at, ended_at, input_tokens, output_tokens
         order by call_id nulls last
     ) > 1 as is_repeated,
+    -- An answer that was not streamed names its end as its first token: its prefill is unknown.
+    case when {{ is_timed }} then {{ milliseconds_between('started_at', 'first_token_at') }} end
+        as prefill_milliseconds,
+    case when {{ is_timed }} then {{ milliseconds_between('first_token_at', 'ended_at') }} end as decode_milliseconds,
     gateway_cost_usd
 from reasoned
