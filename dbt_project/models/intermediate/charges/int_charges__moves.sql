@@ -1,6 +1,8 @@
 -- One row per charge group, day, owner and policy that moves dollars: a negative row where they leave, positive ones
 -- where they arrive, so that every charge group still sums.
-{%- set moves = ['int_charges__idle_moves', 'int_charges__commitment_moves', 'int_charges__shared_moves'] %}
+{%- set moves = [
+    'int_charges__idle_moves', 'int_charges__commitment_moves', 'int_charges__shared_moves', 'int_charges__pool_moves'
+] %}
 {%- for model in moves %}
 select
     {{ allocation_columns() }},
@@ -10,8 +12,3 @@ from {{ ref(model) }}
 union all
 {%- endif %}
 {%- endfor %}
-union all
-select
-    {{ allocation_columns() }},
-    {{ costs() }}
-from {{ ref('int_charges__pool_moves') }}
