@@ -1,35 +1,18 @@
 """One small day through everything: files in the real formats to published marts, against numbers worked by hand."""
 
 import csv
-import shutil
 import subprocess
 import sys
 from decimal import Decimal
-from pathlib import Path
 
 import duckdb
 import pytest
 
 from delivery.marts import open_marts
 from delivery.trace import Trace, TraceError, trace
+from tests.golden.conftest import DAY
 
-DAY = Path(__file__).parent / "2026-10-01"
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The golden home, run once."""
-    folder = tmp_path_factory.mktemp("golden") / "home"
-    shutil.copytree(DAY / "home", folder)
-    run = subprocess.run(
-        [sys.executable, "-m", "orchestration.cli", "run", "--home", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return folder
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("golden_home")]
 
 
 def as_text(value: object) -> str:
@@ -40,19 +23,19 @@ def as_text(value: object) -> str:
 
 
 @pytest.mark.parametrize("expected", sorted((DAY / "expected").glob("*.csv")), ids=lambda file: file.stem)
-def test_a_mart_equals_the_day_worked_by_hand(home, expected):
+def test_a_mart_equals_the_day_worked_by_hand(golden_home, expected):
     with expected.open(newline="") as file:
         header, *rows = csv.reader(file)
     measures = ("billed_cost_usd", "effective_cost_usd", "list_cost_usd")
     selected = ", ".join(f"sum({name})" if name in measures and "cost_pool" in header else name for name in header)
     grouping = " group by team_id, cost_pool" if "cost_pool" in header else ""
-    with duckdb.connect(str(home / "published" / "marts.duckdb"), read_only=True) as connection:
+    with duckdb.connect(str(golden_home / "published" / "marts.duckdb"), read_only=True) as connection:
         found = connection.execute(f"select {selected} from {expected.stem}{grouping}").fetchall()
     assert sorted([[as_text(value) for value in row] for row in found]) == sorted(rows)
 
 
-def test_the_cut_off_line_is_in_quarantine_by_file_and_line(home):
-    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+def test_the_cut_off_line_is_in_quarantine_by_file_and_line(golden_home):
+    with duckdb.connect(str(golden_home / "warehouse.duckdb"), read_only=True) as connection:
         found = connection.execute("select source_name, scope, position from raw.quarantine").fetchall()
         landed = connection.execute(
             "select rows_read, rows_landed, rows_quarantined from raw.deliveries where source_name = 'gateway'"
@@ -67,9 +50,9 @@ def split_rows(traced: Trace) -> list[tuple[str, str, Decimal | None, Decimal | 
     ]
 
 
-def test_a_line_of_a_bill_is_walked_up_to_all_it_paid_for(home):
+def test_a_line_of_a_bill_is_walked_up_to_all_it_paid_for(golden_home):
     # Both hours of the node are one charge of 12: 6 held by research, 5 idle, 1 held by vision; the line is half of it.
-    with open_marts(home / "published") as marts:
+    with open_marts(golden_home / "published") as marts:
         traced = trace(marts, "aws/2026-10.csv:2")
     assert split_rows(traced) == [
         ("research", "held", Decimal("0.5"), Decimal(3)),
@@ -81,8 +64,8 @@ def test_a_line_of_a_bill_is_walked_up_to_all_it_paid_for(home):
     assert [(line.object_position, line.part_usd) for line in traced.lines] == [(2, Decimal(6))]
 
 
-def test_a_line_of_a_statement_is_walked_down_to_the_lines_of_the_bills(home):
-    with open_marts(home / "published") as marts:
+def test_a_line_of_a_statement_is_walked_down_to_the_lines_of_the_bills(golden_home):
+    with open_marts(golden_home / "published") as marts:
         lines = marts.fetch_table(
             "select line_number, effective_cost_usd from fct_statement_lines where team_id = 'vision' order by 1"
         )[1]
@@ -99,8 +82,8 @@ def test_a_line_of_a_statement_is_walked_down_to_the_lines_of_the_bills(home):
     assert node.splits[0].owner_rule_id == "r2"
 
 
-def test_ids_lead_up_and_down_and_what_does_not_exist_is_said(home):
-    with open_marts(home / "published") as marts:
+def test_ids_lead_up_and_down_and_what_does_not_exist_is_said(golden_home):
+    with open_marts(golden_home / "published") as marts:
         ((row_id, charge_key),) = marts.fetch_table(
             "select ledger_row_id, charge_key from fct_cost_ledger"
             " where team_id = 'vision' and cost_pool = 'cluster_nodes'"
@@ -122,9 +105,9 @@ def test_ids_lead_up_and_down_and_what_does_not_exist_is_said(home):
                 trace(marts, reference)
 
 
-def test_the_command_prints_shares_that_add_up(home):
+def test_the_command_prints_shares_that_add_up(golden_home):
     run = subprocess.run(
-        [sys.executable, "-m", "orchestration.cli", "trace", "aws/2026-10.csv:2", "--home", str(home)],
+        [sys.executable, "-m", "orchestration.cli", "trace", "aws/2026-10.csv:2", "--home", str(golden_home)],
         capture_output=True,
         text=True,
         check=False,

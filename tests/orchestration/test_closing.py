@@ -134,6 +134,14 @@ def test_a_late_line_is_a_correction_and_the_statement_stays(home: Home) -> None
     assert read_statements(home, "2026-10") == {(None, "ml", None): Decimal(7), (None, "ml", "late"): Decimal(5)}
 
 
+def test_the_accounting_page_tells_this_story(home: Home) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "accounting.md").read_text()
+    for period in ("2026-09", "2026-10"):
+        for (_, team, cause), usd in read_statements(home, period).items():
+            what = f"correction, {cause}" if cause else "charges"
+            assert f"| {period} | {team} | {what} | {usd:.2f} |" in page
+
+
 def test_a_lost_warehouse_comes_back_from_lake_and_books(home: Home) -> None:
     before = read_published(home)
     home.warehouse_path.unlink()
