@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ingest.allocation_policies import AllocationPolicy, list_default_rows
 from ingest.book_tables import CLOSED_JOURNAL, CLOSED_LEDGER, CLOSED_STATEMENT_LINES
 from tests.dbt_project.small_warehouse import read_rows, run_dbt, write_landing
 from tests.dbt_project.test_charge_chain import DAYS, OCTOBER, SEPTEMBER, request, touch
@@ -32,6 +33,7 @@ MARTS = (
 )
 TESTED = (*MARTS, "dim_teams", "fct_chargeback_daily", "fct_showback_daily", "fct_unit_costs_daily", "fct_waste")
 SELECTED = ("--select", *(f"+{name}" for name in TESTED), "--exclude-resource-type", "unit_test")
+CHARGED_BACK = AllocationPolicy(subject="charge_mode", pool="ml", method="chargeback")
 MODEL_BILL = {"provider_name": "OpenAI", "service_subcategory": "Generative AI", "service_name": "OpenAI API"}
 THIRD = {"charge_period_start": datetime(2026, 9, 3), "charge_period_end": datetime(2026, 9, 4)}
 
@@ -52,6 +54,10 @@ def override(key: str, usd: str) -> dict[str, object]:
     return {"provider": "openai", "model": key, "token_class": "input", "usd_per_mtok": Decimal(usd)}
 
 
+def policies(*written: AllocationPolicy) -> list[dict[str, object]]:
+    return [*(row for policy in written for row in policy.to_rows()), *list_default_rows(written)]
+
+
 def owner(rule_id: str, match_on: str, value: str, team_id: str) -> dict[str, object]:
     key = {"match_key": "team"} if match_on == "tag" else {}
     return {"rule_id": rule_id, "match_on": match_on, "match_value": value, "team_id": team_id, "priority": 1} | key
@@ -65,6 +71,8 @@ BEFORE: dict[str, list[dict[str, object]]] = {
         september("mapping", "4", tags=json.dumps({"team": "web"})),
         september("withdrawn", "6"),
         september("price", "9", **MODEL_BILL),
+        september("policy", "-8", charge_category="Credit"),
+        september("code", "1", tags=json.dumps({"team": "ml"})),
         charge(billing_account_id="october", billing_period_date=OCTOBER),
     ],
     "litellm_requests": [call(1, "key-ml", 1_000_000), call(2, "key-web", 1_000_000, "gpt-4o-mini")],
@@ -78,10 +86,7 @@ BEFORE: dict[str, list[dict[str, object]]] = {
     "config_price_overrides": [override("gpt-4o", "2"), override("gpt-4o-mini", "1")],
 }
 BEFORE |= {
-    "config_allocation_policies": [
-        {"policy_id": "mode/ml", "subject": "charge_mode", "pool": "ml", "method": "chargeback"},
-        {"policy_id": "mode/all", "subject": "charge_mode", "pool": "*", "method": "showback"},
-    ],
+    "config_allocation_policies": policies(CHARGED_BACK),
     "config_gl_accounts": [
         {"entry_kind": "expense", "cost_pool": "*", "team_id": "*", "account_code": "6400"},
         {"entry_kind": "expense", "cost_pool": "llm_api", "team_id": "*", "account_code": "6410"},
@@ -104,6 +109,9 @@ AFTER = BEFORE | {
         override("gpt-4o", "2"),
         {**override("gpt-4o-mini", "4"), "valid_from": date(2026, 9, 2)},
     ],
+    "config_allocation_policies": policies(
+        CHARGED_BACK, AllocationPolicy(subject="credit", method="weights", weights={"ml": 1})
+    ),
 }
 
 
@@ -150,6 +158,11 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     touch(warehouse, DAYS)
     run_dbt(warehouse, "build", *SELECTED)
     close(warehouse, SEPTEMBER, "2026-09/1-x")
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(
+            "update raw.book_closed_ledger set allocation_method = 'as_older_code_said' "
+            "where billing_account_id = 'code'"
+        )
     land(warehouse, AFTER, [("config_owners", "b"), ("code", "1")])
     touch(warehouse, DAYS)
     run_dbt(warehouse, "build", *SELECTED)
@@ -162,9 +175,11 @@ def test_what_was_booked_stays_to_the_nano_dollar(closed: Path) -> None:
         "select billing_account_id, team_id, sum(effective_cost_usd)::decimal(18, 3)::varchar "
         f"from marts.fct_cost_ledger where posting_period_start_date = date '{SEPTEMBER}' group by all order by all",
     ) == [
+        ("code", "ml", "1.000"),
         ("fx", "ml", "3.300"),
         ("late", "ml", "2.004"),
         ("mapping", "web", "4.000"),
+        ("policy", "shared", "-8.000"),
         # Two million tokens of gpt-4o and gpt-4o-mini at 2 and 1 USD: two thirds and one.
         ("price", "ml", "6.000"),
         ("price", "web", "3.000"),
@@ -180,10 +195,13 @@ def test_each_change_is_posted_in_october_with_its_cause(closed: Path) -> None:
         f"from marts.fct_cost_ledger where posting_period_start_date = date '{OCTOBER}' "
         f"and billing_period_start_date = date '{SEPTEMBER}' group by all order by all",
     ) == [
+        ("code", "ml", "code", "0.000"),
         ("fx", "ml", "fx", "0.300"),
         ("late", "ml", "late", "0.500"),
         ("mapping", "shop", "mapping", "4.000"),
         ("mapping", "web", "mapping", "-4.000"),
+        ("policy", "ml", "policy", "-8.000"),
+        ("policy", "shared", "policy", "8.000"),
         # At 2 and 4 USD: one third and two.
         ("price", "ml", "price", "-3.000"),
         ("price", "web", "price", "3.000"),
@@ -198,10 +216,12 @@ def test_restatements_name_the_statement_and_whether_it_matters(closed: Path) ->
         "from marts.fct_restatements order by all",
     )
     assert found == [
-        # Of 12.308 USD: 0.3 + 0.5 - 3 is more than a dollar.
+        # Of 13.308 USD: 0.3 + 0.5 - 8 - 3 is more than a dollar.
         ("ml", "fx", "0.300", True),
         ("ml", "late", "0.500", True),
+        ("ml", "policy", "-8.000", True),
         ("ml", "price", "-3.000", True),
+        ("shared", "policy", "8.000", True),
         ("shop", "mapping", "4.000", True),
         ("untagged", "late", "-6.000", True),
         ("web", "mapping", "-4.000", True),
@@ -215,7 +235,8 @@ def test_statements_foot_in_cents_from_line_to_period(closed: Path) -> None:
         "select team_id, sum(statement_usd)::varchar from marts.fct_statement_lines "
         f"where posting_period_start_date = date '{SEPTEMBER}' group by all order by all",
     )
-    assert found == [("ml", "12.31"), ("untagged", "6.00"), ("web", "7.00")], "3.300 + 2.004 + 6.000 + 1.004 = 12.308"
+    ml_usd = "3.300 + 2.004 + 6.000 + 1.004 + 1.000 = 13.308"
+    assert found == [("ml", "13.31"), ("shared", "-8.00"), ("untagged", "6.00"), ("web", "7.00")], ml_usd
 
 
 def test_the_journal_debits_who_is_charged_back_and_keeps_the_rest_with_the_platform(closed: Path) -> None:
@@ -225,13 +246,14 @@ def test_the_journal_debits_who_is_charged_back_and_keeps_the_rest_with_the_plat
         f"from marts.fct_gl_journal where posting_period_start_date = date '{SEPTEMBER}' order by all",
     )
     assert found == [
-        (1, "6400", "ml", "6.31", "0.00"),
+        (1, "6400", "ml", "7.31", "0.00"),
         (2, "6410", "ml", "6.00", "0.00"),
-        (3, "6499", "untagged", "6.00", "0.00"),
-        (4, "6499", "web", "7.00", "0.00"),
-        (5, "2100", "AWS", "0.00", "16.31"),
+        (3, "6499", "shared", "0.00", "8.00"),
+        (4, "6499", "untagged", "6.00", "0.00"),
+        (5, "6499", "web", "7.00", "0.00"),
+        (6, "2100", "AWS", "0.00", "9.31"),
         # No account is named for OpenAI: the line says so, and the journal balances all the same.
-        (6, None, "OpenAI", "0.00", "9.00"),
+        (7, None, "OpenAI", "0.00", "9.00"),
     ]
 
 
