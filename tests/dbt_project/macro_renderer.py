@@ -16,7 +16,7 @@ def render(expression: str, dialect: str = "duckdb") -> str:
     def dispatch(name: str, _package: str) -> Any:
         return macros[f"{dialect}__{name}"]
 
-    environment = Environment()
+    environment = Environment(extensions=["jinja2.ext.do"])
     environment.globals |= {"adapter": SimpleNamespace(dispatch=dispatch), "return": lambda value: value}
     # Two passes: in the second every macro sees all others, whatever the order of the files.
     for _ in range(2):

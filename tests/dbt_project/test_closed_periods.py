@@ -59,8 +59,8 @@ def policies(*written: AllocationPolicy) -> list[dict[str, object]]:
 
 
 def owner(rule_id: str, match_on: str, value: str, team_id: str) -> dict[str, object]:
-    key = {"match_key": "team"} if match_on == "tag" else {}
-    return {"rule_id": rule_id, "match_on": match_on, "match_value": value, "team_id": team_id, "priority": 1} | key
+    key: dict[str, object] = {"match_key": "team"} if match_on == "tag" else {}
+    return key | {"rule_id": rule_id, "match_on": match_on, "match_value": value, "team_id": team_id, "priority": 1}
 
 
 BEFORE: dict[str, list[dict[str, object]]] = {
@@ -95,7 +95,7 @@ BEFORE |= {
         | {"valid_from": date(2026, 9, 1)},
     ],
 }
-AFTER = BEFORE | {
+AFTER: dict[str, list[dict[str, object]]] = BEFORE | {
     "focus_charges": [
         *(line for line in BEFORE["focus_charges"] if line["billing_account_id"] != "withdrawn"),
         september("late", "0.5", tags=json.dumps({"team": "ml"})),
@@ -107,7 +107,7 @@ AFTER = BEFORE | {
     "config_fx_rates": [{"currency_code": "EUR", "to_currency_code": "USD", "rate": Decimal("1.2")}],
     "config_price_overrides": [
         override("gpt-4o", "2"),
-        {**override("gpt-4o-mini", "4"), "valid_from": date(2026, 9, 2)},
+        override("gpt-4o-mini", "4") | {"valid_from": date(2026, 9, 2)},
     ],
     "config_allocation_policies": policies(
         CHARGED_BACK, AllocationPolicy(subject="credit", method="weights", weights={"ml": 1})

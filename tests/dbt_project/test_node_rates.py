@@ -22,8 +22,8 @@ SLICES = (("1", "4g.20gb", "a", 2), ("2", "1g.5gb", "b", 6), ("3", "2g.10gb", "c
 
 POLICIES = [
     AllocationPolicy(subject="node_rate", pool="koku", method="gpu_all"),
-    AllocationPolicy(subject="node_rate", pool="dated", method="gpu_all", valid_from="2027-02-02"),
-    AllocationPolicy(subject="mig_basis", pool="koku", method="memory", valid_from="2027-02-02"),
+    AllocationPolicy(subject="node_rate", pool="dated", method="gpu_all", valid_from=date(2027, 2, 2)),
+    AllocationPolicy(subject="mig_basis", pool="koku", method="memory", valid_from=date(2027, 2, 2)),
 ]
 
 

@@ -71,11 +71,13 @@ def test_a_line_of_a_statement_is_walked_down_to_the_lines_of_the_bills(golden_h
         )[1]
         traced = {number: trace(marts, f"vision/2026-10/{number}") for number, _ in lines}
     assert {number: walked.effective_cost_usd for number, walked in traced.items()} == dict(lines)
-    node, tokens = sorted(traced.values(), key=lambda walked: -walked.effective_cost_usd)
+    node, tax, tokens = sorted(traced.values(), key=lambda walked: -walked.effective_cost_usd)
     assert [(line.object_position, line.share, line.part_usd) for line in node.lines] == [
         (2, Decimal("0.083333333"), Decimal("0.499999998")),
         (3, Decimal("0.083333333"), Decimal("0.499999998")),
     ]
+    # The tax of the account, by what its other lines came to.
+    assert [(line.object_position, line.part_usd) for line in tax.lines] == [(7, Decimal("0.067073171"))]
     # 17 of 52 parts of 0.0104.
     assert [(line.provider_name, line.part_usd) for line in tokens.lines] == [("OpenAI", Decimal("0.0034"))]
     assert tokens.splits[0].price_set_id is not None

@@ -205,7 +205,7 @@ def test_a_record_that_is_no_object_is_refused_alone(read_object: Any):
         (b'{"code": 200, "data": {"sets": []}}', "summary"),
         (b'{"code": 200, "data": {"a": {"type": "Node", "totalCost": 1}}}', "assets answer"),
         (b'{"code": 200, "data": [{"a\xff": 1}]}', "not UTF-8"),
-        (gzip.compress(b'{"code": 200, "data": []}')[:-4], "truncated gzip"),
+        (gzip.compress(b'{"code": 200, "data": []}', mtime=0)[:-4], "truncated gzip"),
         (b"[" * 100_000, "not JSON"),
         (b'{"code": 200, "data": 1e99999999999999999999}', "not JSON"),
     ],
