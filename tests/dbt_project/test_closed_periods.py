@@ -50,8 +50,9 @@ def call(number: int, key: str, tokens: int, model: str = "gpt-4o") -> dict[str,
     return request(number, datetime(2026, 9, 3, 5)) | logged | {"completion_tokens": 0}
 
 
-def override(key: str, usd: str) -> dict[str, object]:
-    return {"provider": "openai", "model": key, "token_class": "input", "usd_per_mtok": Decimal(usd)}
+def override(model: str, usd: str, **columns: object) -> dict[str, object]:
+    priced = {"provider": "openai", "model": model, "token_class": "input", "usd_per_mtok": Decimal(usd)}
+    return priced | columns
 
 
 def policies(*written: AllocationPolicy) -> list[dict[str, object]]:
@@ -107,7 +108,7 @@ AFTER: dict[str, list[dict[str, object]]] = BEFORE | {
     "config_fx_rates": [{"currency_code": "EUR", "to_currency_code": "USD", "rate": Decimal("1.2")}],
     "config_price_overrides": [
         override("gpt-4o", "2"),
-        override("gpt-4o-mini", "4") | {"valid_from": date(2026, 9, 2)},
+        override("gpt-4o-mini", "4", valid_from=date(2026, 9, 2)),
     ],
     "config_allocation_policies": policies(
         CHARGED_BACK, AllocationPolicy(subject="credit", method="weights", weights={"ml": 1})
