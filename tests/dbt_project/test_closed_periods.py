@@ -92,8 +92,7 @@ BEFORE |= {
         {"entry_kind": "expense", "cost_pool": "*", "team_id": "*", "account_code": "6400"},
         {"entry_kind": "expense", "cost_pool": "llm_api", "team_id": "*", "account_code": "6410"},
         {"entry_kind": "clearing", "cost_pool": "*", "team_id": "AWS", "account_code": "2100"},
-        {"entry_kind": "central", "cost_pool": "*", "team_id": "*", "account_code": "6499"}
-        | {"valid_from": date(2026, 9, 1)},
+        {"entry_kind": "central", "cost_pool": "*", "team_id": "*", "account_code": "6499"},
     ],
 }
 AFTER: dict[str, list[dict[str, object]]] = BEFORE | {
