@@ -98,7 +98,7 @@ def test_ids_lead_up_and_down_and_what_does_not_exist_is_said(golden_home):
         for reference, said in {
             "nonsense": "expected a ledger row id",
             "0" * 32: "no ledger row, charge group or invoice line",
-            "vision/2026-10/9": "it has lines 1 to 2",
+            "vision/2026-10/9": "it has lines 1 to 3",
             "nobody/2026-10/1": "no statement for that month",
             "aws/2026-10.csv:999": "no invoice line of the published marts stands there",
             "2026-10.csv:2": "several files end so",
