@@ -9,7 +9,7 @@ import pytest
 
 from tests.golden.conftest import DAY
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("golden_home")]
+pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "accounting.md"
 POOLS = {"machines": "cluster_nodes", "models": "llm_api", "tax": "tax", "unused": "unused_commitment"}

@@ -12,7 +12,7 @@ from delivery.marts import open_marts
 from delivery.trace import Trace, TraceError, trace
 from tests.golden.conftest import DAY
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("golden_home")]
+pytestmark = pytest.mark.slow
 
 
 def as_text(value: object) -> str:

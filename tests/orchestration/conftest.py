@@ -11,17 +11,6 @@ from ingest.home import Home, open_home
 from tests.orchestration.commands import run_wattledger
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where pytest-xdist runs (`--dist loadgroup`): a file stays in one worker, and all tests of the built home in one,
-    since each worker would build a home of its own."""
-    for item in items:
-        if "built_home" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("built_home"))
-            item.add_marker(pytest.mark.slow)
-        else:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-
-
 @dataclass(frozen=True)
 class _BuiltHome:
     home: Home
