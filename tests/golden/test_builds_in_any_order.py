@@ -126,7 +126,7 @@ def test_steps_in_another_order_and_a_warehouse_made_anew_equal_all_at_once(tmp_
     land_and_build(home, STEPS[0])
     assert sum_usd(warehouse, "provider_name = 'AWS'") == "17.000000000"
     assert sum_usd(warehouse, "provider_name = 'Microsoft'") is None
-    assert sum_usd(warehouse, "team_id = 'vision'") == "1.000000000"
+    assert sum_usd(warehouse, "team_id = 'vision' and cost_pool = 'cluster_nodes'") == "1.000000000"
     second_day = "select sum(request_count) from marts.fct_unit_costs_daily where usage_date = '2026-10-02'"
     assert read_rows(warehouse, second_day) == [(1,)]
 
@@ -134,7 +134,7 @@ def test_steps_in_another_order_and_a_warehouse_made_anew_equal_all_at_once(tmp_
     land_and_build(home, STEPS[1])
     # 30 EUR at 1.10; what vision held of the node is sight's from its first day on.
     assert sum_usd(warehouse, "provider_name = 'Microsoft'") == "33.000000000"
-    assert sum_usd(warehouse, "team_id in ('sight', 'vision')") == "1.000000000"
+    assert sum_usd(warehouse, "team_id in ('sight', 'vision') and cost_pool = 'cluster_nodes'") == "1.000000000"
 
     stepwise = land_and_build(home, STEPS[2])
     assert sum_usd(warehouse, "provider_name = 'AWS'") == "17.000000000"

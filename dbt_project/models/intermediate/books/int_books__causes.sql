@@ -64,13 +64,13 @@ select
         when (standing_now.charge_version is distinct from booked.charge_version) then 'late'
         when (standing_now.usd_per_unit is distinct from booked.usd_per_unit) then 'fx'
         when (standing_now.price_set_ids is distinct from booked.price_set_ids) then 'price'
+        when (standing_now.owner_rule_ids is distinct from booked.owner_rule_ids) then 'mapping'
+        when (standing_now.policy_ids is distinct from booked.policy_ids) then 'policy'
+        -- A rule or a policy may change what it says and keep its name.
         when
-            (standing_now.owner_rule_ids is distinct from booked.owner_rule_ids)
-            or (config_changes.is_mapping_changed and standing_now.team_ids is distinct from booked.team_ids)
+            config_changes.is_mapping_changed and (standing_now.team_ids is distinct from booked.team_ids)
             then 'mapping'
-        when
-            (standing_now.policy_ids is distinct from booked.policy_ids) or config_changes.is_policy_changed
-            then 'policy'
+        when config_changes.is_policy_changed then 'policy'
         else 'code'
     end as posting_cause
 from standing_now
