@@ -1,6 +1,6 @@
 # Every target sets up what it needs in .venv; nothing is written outside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test quick lint format docs lock clean
+.PHONY: help setup demo dev test long quick lint format docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -32,12 +32,15 @@ demo: setup ## the synthetic company from files to published marts (DEMO_SCALE=1
 dev: demo ## Dagster's web UI on the demo's home
 	@DAGSTER_HOME=$(abspath $(DEMO_HOME))/.state/dagster WATTLEDGER_HOME=$(abspath $(DEMO_HOME)) $(BIN)/dagster dev
 
-test: setup ## every test: lint, types, conventions, unit, dbt, end to end
+test: setup ## lint, types, conventions, unit, dbt, end to end
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
-	$(BIN)/pytest --numprocesses logical --dist loadgroup
+	$(BIN)/sqlfluff lint --disable-progress-bar --processes 0 dbt_project/models dbt_project/tests
+	$(BIN)/pytest -m "not long" --numprocesses logical --dist loadgroup
+
+long: setup ## what takes many builds: any order of arrival, closed months by command, real sets
+	$(BIN)/pytest -m long --numprocesses logical --dist loadgroup
 
 quick: setup ## what needs no built home, for the minute between edits
 	$(BIN)/ruff check .

@@ -267,6 +267,7 @@ def _build_chain(
     return {table: Counter(read_rows(warehouse, f"select * from {table} order by all")) for table in CHAIN}
 
 
+@pytest.mark.long
 def test_periods_and_telemetry_in_any_order_equal_all_at_once_and_a_lost_period_empties(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

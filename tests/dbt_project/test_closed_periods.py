@@ -257,6 +257,7 @@ def test_the_journal_debits_who_is_charged_back_and_keeps_the_rest_with_the_plat
     ]
 
 
+@pytest.mark.long
 def test_any_order_of_rebuilding_gives_the_same_rows(closed: Path) -> None:
     """Law 11 with a closed period in between: month by month, and all at once."""
 

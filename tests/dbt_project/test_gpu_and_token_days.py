@@ -128,6 +128,7 @@ def full(warehouse: Path) -> Path:
     return warehouse.rename(warehouse.with_name("full.duckdb"))
 
 
+@pytest.mark.long
 def test_days_landed_in_any_order_and_emptied_again_equal_all_days_at_once(full: Path, warehouse: Path) -> None:
     # The day in the middle comes last: its neighbours' counters must then be joined over both midnights.
     first, last, middle = DAYS[0], DAYS[2], DAYS[1]

@@ -14,7 +14,7 @@ from orchestration.build_state import begin_build, end_build, plan_build
 from tests.dbt_project.small_warehouse import read_rows, run_dbt
 
 GOLDEN = Path(__file__).parent / "2026-10-01" / "home"
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SOURCES = {
     "aws": ("focus", "exports/aws/**/*.csv"),

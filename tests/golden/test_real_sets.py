@@ -9,7 +9,7 @@ import duckdb
 import pytest
 import yaml
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 SOURCES = {
     "focus-1-0": ("focus", "focus_1_0_official_sample/*.csv.gz"),

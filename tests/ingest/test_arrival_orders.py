@@ -12,7 +12,7 @@ from ingest.home import Home, create_home, open_home
 from ingest.landing import land
 from tests.ingest.landed import FOCUS_SOURCE, LOG_SOURCE, bill, configure, query, request, write
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ORDERS = 50
 

@@ -11,7 +11,7 @@ from ingest.books import BooksError, list_closes, verify_close
 from ingest.home import Home, create_home
 from tests.orchestration.commands import read_published, run_wattledger
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 HEADER = (
     "ProviderName,BillingAccountId,BillingCurrency,BillingPeriodStart,ChargePeriodStart,ChargePeriodEnd,"
