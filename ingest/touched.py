@@ -66,6 +66,18 @@ def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None
         union
         select distinct date_trunc('month', usage_date)::date from touched_by_rows
         union
+        -- The first sample after midnight ends a count of energy that began on the day before.
+        select distinct date_trunc('month', first_date - 1)::date from {files} where table_name = '{DCGM_SAMPLES.name}'
+        union
+        -- What a bill of another period covers is accrued no more in the month of its use.
+        select distinct unnest(generate_series(
+            date_trunc('month', first_date), date_trunc('month', last_date), interval 1 month
+        ))::date
+        from {files} where table_name = '{FOCUS_CHARGES.name}'
+        union
+        select distinct date_trunc('month', usage_date)::date from raw.config_adjustments
+        where {str(is_full).lower()}
+        union
         select distinct billing_period_start_date from raw.{CLOSED_LEDGER.name}
         where close_id in (select close_id from {closes})
         union

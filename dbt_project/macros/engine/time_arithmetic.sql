@@ -36,3 +36,29 @@
 {% macro spark__add_days(day_date, days) -%}
     date_add(cast({{ day_date }} as date), cast({{ days }} as int))
 {%- endmacro %}
+
+{#- A date some whole months later; the month's last day where that month is too short. -#}
+{% macro add_months(day_date, months) -%}
+    {{ return(adapter.dispatch('add_months', 'wattledger')(day_date, months)) }}
+{%- endmacro %}
+
+{% macro duckdb__add_months(day_date, months) -%}
+    cast(cast({{ day_date }} as date) + to_months(cast({{ months }} as integer)) as date)
+{%- endmacro %}
+
+{% macro spark__add_months(day_date, months) -%}
+    add_months(cast({{ day_date }} as date), cast({{ months }} as int))
+{%- endmacro %}
+
+{#- Whole days from one date to another. -#}
+{% macro days_between(start_date, end_date) -%}
+    {{ return(adapter.dispatch('days_between', 'wattledger')(start_date, end_date)) }}
+{%- endmacro %}
+
+{% macro duckdb__days_between(start_date, end_date) -%}
+    date_diff('day', {{ start_date }}, {{ end_date }})
+{%- endmacro %}
+
+{% macro spark__days_between(start_date, end_date) -%}
+    datediff({{ end_date }}, {{ start_date }})
+{%- endmacro %}

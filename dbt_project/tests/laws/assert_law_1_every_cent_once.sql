@@ -1,5 +1,6 @@
 -- Law 1: per provider, account, billing period and cost basis the ledger sums to the source's charges, read losslessly
--- and rounded once per source and currency. Computed from the delivered lines alone, beside the chain.
+-- and rounded once per source and currency. Computed beside the chain: from the delivered lines, the register of owned
+-- hardware and the GPU's own energy. What no bill covers (accruals) is none of it.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_cost_ledger'}}}) }}
 with delivered as (
     select
@@ -13,7 +14,22 @@ with delivered as (
     group by all
 ),
 
-expected as (
+own as (
+    select
+        billing_account_id,
+        billing_period_start_date,
+        billed_cost_local as own_cost_usd
+    from {{ ref('int_charges__owned_lines') }}
+    union all
+    select
+        facility_id,
+        cast(date_trunc('month', usage_date) as date),
+        energy_cost_usd
+    from {{ ref('fct_gpu_energy_hourly') }}
+    where power_source = 'measured' and energy_cost_usd is not null
+),
+
+charged as (
     select
         delivered.provider_name,
         delivered.billing_account_id,
@@ -27,6 +43,27 @@ expected as (
             and {{ is_valid_on('rates', 'delivered.billing_period_start_date') }}
     where delivered.currency_code = 'USD' or rates.usd_per_unit is not null
     group by 1, 2, 3
+    union all
+    select
+        'owned',
+        billing_account_id,
+        billing_period_start_date,
+        sum(own_cost_usd),
+        sum(own_cost_usd),
+        null,
+        null
+    from own
+    group by 2, 3
+),
+
+expected as (
+    select
+        provider_name,
+        billing_account_id,
+        billing_period_start_date,
+        {{ costs('sum($) as $') }}
+    from charged
+    group by 1, 2, 3
 ),
 
 allocated as (
@@ -36,6 +73,7 @@ allocated as (
         billing_period_start_date,
         {{ costs('sum($) as $') }}
     from {{ ref('fct_cost_ledger') }}
+    where allocation_step != 'accrual'
     group by 1, 2, 3
 )
 

@@ -30,10 +30,28 @@ held_back as (
     where cause != 'rate_known'
 ),
 
+-- Energy of a facility whose power is measured, in hours that have no cost: no charge, never 0.
+not_charged as (
+    select distinct
+        'owned' as provider_name,
+        facility_id as billing_account_id,
+        cast(date_trunc('month', usage_date) as date) as billing_period_start_date,
+        2 as step_number,
+        'not_charged' as step,
+        missing_reason as cause,
+        'USD' as currency_code,
+        {{ costs('cast(null as decimal(38, 9)) as $') }},
+        {{ costs('cast(null as decimal(38, 18)) as $', unit='local') }}
+    from {{ ref('int_gpu__energy_costs') }}
+    where power_source = 'measured' and energy_cost_usd is null
+),
+
 steps as (
     select * from delivered
     union all
     select * from held_back
+    union all
+    select * from not_charged
 )
 
 select

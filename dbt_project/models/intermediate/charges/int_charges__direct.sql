@@ -4,7 +4,7 @@ select
     usage_date,
     case
         when owner_rule_id is not null then owner_team_id
-        when cost_pool = 'unused_commitment' then 'unallocated'
+        when cost_pool in ('unused_commitment', 'owned_hardware') then 'unallocated'
         when cost_pool in ('tax', 'credit', 'support', 'commitment_purchase') then 'shared'
         when is_claimed_by_unknown_tag then 'unknown'
         else 'untagged'
@@ -19,6 +19,7 @@ select
     case
         when owner_rule_id is not null then concat(owner_match_on, '_owner_rule')
         when cost_pool = 'unused_commitment' then 'unused_commitment'
+        when cost_pool = 'owned_hardware' then 'no_use_reported'
         when cost_pool in ('tax', 'credit', 'support', 'commitment_purchase') then 'serves_everyone'
         when is_claimed_by_unknown_tag then 'tag_without_rule'
         else 'no_owner_rule'

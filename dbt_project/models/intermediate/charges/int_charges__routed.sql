@@ -51,6 +51,7 @@ select
     *,
     case
         when is_node_charge then 'cluster_nodes'
+        when provider_name = 'owned' then 'owned_hardware'
         when commitment_discount_status = 'Unused' then 'unused_commitment'
         when is_api_model_charge then 'llm_api'
         when charge_category = 'Tax' then 'tax'

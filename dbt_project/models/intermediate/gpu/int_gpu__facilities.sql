@@ -14,7 +14,9 @@ sited as (
         hosts.usage_date,
         hosts.hostname,
         facilities.facility_id,
-        facilities.pue
+        facilities.pue,
+        facilities.power_source,
+        facilities.power_invoice_account_id
     from hosts
     inner join {{ ref('stg_config__facilities') }} as facilities
         on
@@ -35,6 +37,8 @@ select
     sited.hostname,
     sited.facility_id,
     sited.pue,
+    sited.power_source,
+    sited.power_invoice_account_id,
     tariffs.usd_per_kwh
 from sited
 left join {{ ref('stg_config__tariffs') }} as tariffs

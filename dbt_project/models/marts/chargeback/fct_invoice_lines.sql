@@ -13,8 +13,15 @@ with lines as (
 )
 
 select
-    md5(concat_ws('|', lines.source_name, lines.object_uri, cast(lines.object_position as string)))
-        as invoice_line_id,
+    md5(concat_ws(
+        '|',
+        lines.source_name,
+        lines.object_uri,
+        cast(lines.object_position as string),
+        -- A line of a power invoice, or of the register of machines, stands for several charges.
+        lines.charge_key,
+        cast(lines.charge_start_at as string)
+    )) as invoice_line_id,
     lines.charge_key,
     lines.source_name,
     lines.object_uri,
