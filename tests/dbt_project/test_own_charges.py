@@ -9,11 +9,12 @@ import duckdb
 import pytest
 
 from tests.dbt_project.small_warehouse import read_rows, run_dbt, touch_days, write_landing
-from tests.dbt_project.test_laws import allocation, charge, failing_tests
+from tests.dbt_project.test_charge_chain import request
+from tests.dbt_project.test_laws import LEDGER, allocation, charge, failing_tests
 
 pytestmark = pytest.mark.slow
 
-LEDGER = "+fct_reconciliation +fct_chargeback_daily +dim_teams +fct_unit_costs_daily +fct_gpu_energy_hourly"
+SELECTION = f"{LEDGER} +fct_gpu_energy_hourly"
 MONTHS = (date(2026, 2, 1), date(2026, 10, 1))
 DAYS = [
     month + timedelta(days=offset) for month, count in zip(MONTHS, (28, 31), strict=True) for offset in range(count)
@@ -41,12 +42,12 @@ def asset(name: str, **columns: object) -> dict[str, object]:
 
 
 def samples(host: str) -> list[dict[str, object]]:
-    """A card of `host` that draws 1 kWh in the first hour of October, by its counter."""
+    """A card of `host` that draws half a kWh in the first hour of October, by its counter."""
     return [
         {
             "sampled_at": datetime(2026, 10, 1) + timedelta(minutes=minute),
             "metric": "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION",
-            "value": minute * 60_000_000.0,
+            "value": minute * 30_000_000.0,
             "gpu_uuid": f"GPU-{host}",
             "hostname": host,
             "model_name": "NVIDIA H100 80GB HBM3",
@@ -104,6 +105,8 @@ LANDED: dict[str, list[Mapping[str, object]]] = {
         node_allocation("measured-1", "workload", "train-0", "3"),
         node_allocation("measured-1", "idle", None, "1"),
         node_allocation("invoiced-1", "workload", "train-0", "1"),
+        node_allocation("unbilled-1", "workload", "train-0", "3"),
+        node_allocation("unbilled-1", "idle", None, "2"),
     ],
     "focus_charges": [
         charge(
@@ -118,6 +121,23 @@ LANDED: dict[str, list[Mapping[str, object]]] = {
             list_cost=None,
         ),
     ],
+    "litellm_requests": [request(1, datetime(2026, 10, 1, 5))],
+    "config_price_overrides": [
+        {"provider": "mistral", "model": "m", "token_class": name, "usd_per_mtok": Decimal(rate)}
+        for name, rate in (("input", 100_000), ("output", 200_000))
+    ],
+    "config_adjustments": [
+        {
+            "adjustment_id": "j1",
+            "adjustment_kind": "dispute",
+            "usage_date": date(2026, 10, 5),
+            "team_id": team,
+            "amount_usd": Decimal(amount),
+            "reason": "wrong queue",
+            "approver": "cfo",
+        }
+        for team, amount in (("research", "-12.5"), ("sales", "12.5"))
+    ],
     "config_fx_rates": [{"currency_code": "EUR", "to_currency_code": "USD", "rate": Decimal("1.1"), "source": "ECB"}],
 }
 
@@ -130,7 +150,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     touch_days(warehouse, DAYS)
     with duckdb.connect(str(warehouse)) as connection:
         connection.executemany("insert into raw.touched_periods values (?)", [[month] for month in MONTHS])
-    run_dbt(warehouse, "build", "--select", *LEDGER.split(), "--exclude-resource-type", "unit_test")
+    run_dbt(warehouse, "build", "--select", *SELECTION.split(), "--exclude-resource-type", "unit_test")
     return warehouse
 
 
@@ -186,13 +206,14 @@ def test_own_machines_follow_the_holders_of_their_node_hours_and_else_stay_unall
         "select service_name, team_id, cost_pool, sum(effective_cost_usd) from marts.fct_cost_ledger "
         "where resource_id = 'measured-1' and billing_period_start_date = '2026-10-01' group by all order by all",
     )
-    # 1 kWh x 1.5 x 0.20, held by research 3 : 1 in the only hour that OpenCost saw; the day's charge has 24 of them.
+    # 0.5 kWh x 1.5 x 0.20, held by research 3 : 1 in the only hour that OpenCost saw; the day's charge has 24 of them.
     energy = {row[1]: row[3] for row in found if row[0] == "Energy"}
-    assert sum(energy.values()) == Decimal("0.3")
-    assert energy["research"] == Decimal("0.009375") and energy["unallocated"] == Decimal("0.003125")
+    assert sum(energy.values()) == Decimal("0.15")
+    assert energy["research"] == Decimal("0.0046875") and energy["unallocated"] == Decimal("0.0015625")
     staff = {row[1]: row[3] for row in found if row[0] == "Staff"}
     assert sum(staff.values()) == Decimal(31)
-    assert staff["unallocated"] > Decimal(30) - 1
+    # A day of it in the hours of the node; on 30 days nobody reported use.
+    assert staff["research"] == Decimal("0.03125") and staff["unallocated"] == Decimal("30.010416667")
 
 
 def test_included_energy_is_a_memo_and_energy_without_a_tariff_is_no_zero(ledger: Path):
@@ -200,11 +221,11 @@ def test_included_energy_is_a_memo_and_energy_without_a_tariff_is_no_zero(ledger
         ledger,
         "select hostname, sum(facility_kwh), sum(energy_cost_usd) from marts.fct_gpu_energy_hourly "
         "where hostname in ('free-1', 'dark-1') group by all order by all",
-    ) == [("dark-1", Decimal("1.5"), None), ("free-1", Decimal("1.5"), Decimal("0.3"))]
+    ) == [("dark-1", Decimal("0.75"), None), ("free-1", Decimal("0.75"), Decimal("0.15"))]
     assert read_rows(ledger, "select * from marts.fct_cost_ledger where billing_account_id in ('free', 'dark')") == []
     assert read_rows(
         ledger,
-        "select billing_account_id, cause, billed_cost_usd from marts.fct_reconciliation where step = 'not_charged'",
+        "select billing_account_id, cause, billed_cost_usd from marts.fct_reconciliation where cause = 'no_tariff'",
     ) == [("dark", "no_tariff", None)]
 
 
@@ -216,6 +237,52 @@ def test_kwh_split_the_power_invoice_and_nothing_stands_beside_it(ledger: Path):
     )
     assert found == [("invoiced-1", Decimal("5.5")), ("invoiced-2", Decimal("5.5"))]
     assert read_rows(ledger, "select * from marts.fct_cost_ledger where billing_account_id = 'invoiced'") == []
+
+
+def test_a_dispute_moves_dollars_that_add_up_to_zero(ledger: Path):
+    assert read_rows(
+        ledger,
+        "select provider_name, team_id, allocation_method, effective_cost_usd from marts.fct_cost_ledger "
+        "where allocation_step = 'adjustment' order by all",
+    ) == [
+        ("wattledger", "research", "dispute", Decimal("-12.5")),
+        ("wattledger", "sales", "dispute", Decimal("12.5")),
+    ]
+
+
+def read_accruals(warehouse: Path) -> list[tuple]:
+    """Provider, resource, team, estimate and USD of what is accrued."""
+    return read_rows(
+        warehouse,
+        "select provider_name, resource_id, team_id, is_estimate, billed_cost_usd, effective_cost_usd "
+        "from marts.fct_cost_ledger where allocation_step = 'accrual' order by all",
+    )
+
+
+def test_use_without_a_bill_is_accrued_until_the_bill_comes(ledger: Path, tmp_path: Path):
+    assert read_accruals(ledger) == [
+        # 10 tokens at 0.10 and 5 at 0.20.
+        ("Mistral AI", None, "untagged", True, Decimal(0), Decimal(2)),
+        ("wattledger", "unbilled-1", "research", True, Decimal(0), Decimal(3)),
+        ("wattledger", "unbilled-1", "unallocated", True, Decimal(0), Decimal(2)),
+    ]
+    billed = tmp_path / "warehouse.duckdb"
+    billed.write_bytes(ledger.read_bytes())
+    bills = [
+        charge(resource_id="unbilled-1", _position=2),
+        charge(_position=3, provider_name="Mistral", service_subcategory="Generative AI"),
+    ]
+    write_landing(billed, LANDED | {"focus_charges": [*LANDED["focus_charges"], *bills]})
+    touch_days(billed, DAYS)
+    with duckdb.connect(str(billed)) as connection:
+        connection.execute("insert into raw.touched_periods values (?)", [OCTOBER])
+    run_dbt(billed, "build", "--select", *SELECTION.split(), "--exclude-resource-type", "unit_test")
+    assert read_accruals(billed) == []
+    # By an alias of the provider's name, which the ledger keeps as billed.
+    assert read_rows(
+        billed,
+        "select allocation_step, effective_cost_usd from marts.fct_cost_ledger where provider_name = 'Mistral'",
+    ) == [("token", Decimal(1))]
 
 
 def test_the_tests_of_own_charges_turn_red(ledger: Path):

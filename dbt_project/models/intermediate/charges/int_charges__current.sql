@@ -1,15 +1,15 @@
 -- One row per charge group, day, owner, workload, consumer, model, step and method of the billing periods being built:
 -- what the ledger would say if nothing had ever been closed.
 with every_way as (
+    {%- for model in [
+        'int_charges__allocated', 'int_charges__moves', 'int_charges__zero_sum', 'int_charges__accruals'
+    ] %}
     select
         {{ allocation_columns() }},
         {{ costs() }}
-    from {{ ref('int_charges__allocated') }}
-    union all
-    select
-        {{ allocation_columns() }},
-        {{ costs() }}
-    from {{ ref('int_charges__moves') }}
+    from {{ ref(model) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 every_row as (

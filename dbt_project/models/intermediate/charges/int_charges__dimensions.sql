@@ -1,5 +1,5 @@
--- One row per charge group of the billing periods being built, rounding groups among them: what its ledger rows say
--- of the charge.
+-- One row per charge group of the billing periods being built, with rounding, adjustments and accruals: what its
+-- ledger rows say of the charge.
 select distinct
     charge_key,
     source_name,
@@ -36,3 +36,40 @@ select
     null,
     'rounding'
 from {{ ref('int_charges__rounding') }}
+union all
+select distinct
+    md5(concat_ws('|', 'adjustment', adjustment_id)),
+    'adjustments',
+    'wattledger',
+    'adjustments',
+    cast(date_trunc('month', usage_date) as date),
+    cast(null as string),
+    'USD',
+    cast(1 as decimal(18, 9)),
+    md5(concat_ws('|', adjustment_reason, approver)),
+    'Adjustment',
+    cast(null as string),
+    'Manual adjustment',
+    reference_charge,
+    'adjustment'
+from {{ ref('stg_config__adjustments') }}
+where cast(date_trunc('month', usage_date) as date) in (
+    select billing_period_start_date from {{ source('build', 'touched_periods') }}
+)
+union all
+select distinct
+    charge_key,
+    'accruals',
+    provider_name,
+    'accruals',
+    billing_period_start_date,
+    cast(null as string),
+    'USD',
+    cast(1 as decimal(18, 9)),
+    'accrual',
+    'Usage',
+    cast(null as string),
+    service_name,
+    resource_id,
+    cost_pool
+from {{ ref('int_charges__accruals') }}

@@ -2,7 +2,7 @@
 -- a power invoice by host, what owned machines cost and the energy that is measured.
 {{ config(materialized='view') }}
 
-select {{ charge_line_columns() | join(', ') }}
+select {{ charge_line_columns() }}
 from {{ ref('stg_focus__charges') }} as charges
 where not exists (
     select 1 from {{ ref('int_charges__power_lines') }} as power_lines
@@ -13,6 +13,6 @@ where not exists (
 )
 {%- for model in ['int_charges__power_lines', 'int_charges__owned_lines', 'int_charges__energy_lines'] %}
 union all
-select {{ charge_line_columns() | join(', ') }}
+select {{ charge_line_columns() }}
 from {{ ref(model) }}
 {%- endfor %}

@@ -1,7 +1,7 @@
 -- One row per charge line of a power invoice and host of the billing periods being built: the host's share by kWh.
 -- The power invoice of a facility is the usage billed to its `power_invoice_account_id`, an account, sub-account or
--- resource. kWh are its key only: no energy charge stands beside it. What is below the nano-unit stays with one host, so
--- that the hosts add up to the line to the last place. A line whose time saw no kWh is not here, and stays whole.
+-- resource. kWh are its key only: no energy charge stands beside it. What is below the nano-unit stays with one host,
+-- so that the hosts add up to the line to the last place. A line whose time saw no kWh is not here, and stays whole.
 with accounts as (
     select distinct
         power_invoice_account_id,
@@ -29,7 +29,7 @@ invoiced as (
         )
     qualify row_number() over (
         partition by charges.source_name, charges.object_uri, charges.object_position
-        order by accounts.power_invoice_account_id
+        order by accounts.power_invoice_account_id nulls last
     ) = 1
 ),
 
@@ -76,13 +76,13 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by source_name, object_uri, object_position order by host_resource_id
+            partition by source_name, object_uri, object_position order by host_resource_id nulls last
         ) as host_rank
     from split
 )
 
 select
-    {% for column in charge_line_columns() -%}
+    {% for column in charge_line_columns().replace('\n', ' ').split(',') | map('trim') -%}
     {% if column == 'resource_id' -%}
     host_resource_id as resource_id
     {%- elif column.endswith('_local') -%}

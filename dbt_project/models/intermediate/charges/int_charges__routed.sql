@@ -23,6 +23,7 @@ node_days as (
 owned as (
     select
         charge_groups.*,
+        coalesce(aliases.provider_name, charge_groups.provider_name) as gateway_provider_name,
         owners.owner_rule_id,
         owners.owner_match_on,
         coalesce(owners.owner_match_value = charge_groups.sub_account_id, false) as is_sub_account_owned,
@@ -45,6 +46,7 @@ owned as (
         on
             charge_groups.subject_key = owners.subject_key
             and charge_groups.usage_date = owners.usage_date
+    left join {{ ref('provider_aliases') }} as aliases on lower(charge_groups.provider_name) = aliases.provider_alias
 )
 
 select

@@ -1,5 +1,5 @@
--- One row per team that an owner rule or a policy names, or that a closed statement charged: its name and cost centre
--- by the rule that started last. A team whose rules are gone stays known by what it was charged.
+-- One row per team that an owner rule, a policy or an adjustment names, or that a closed statement charged: its name and
+-- cost centre by the rule that started last. A team whose rules are gone stays known by what it was charged.
 with ruled as (
     select
         team_id,
@@ -11,13 +11,28 @@ with ruled as (
     qualify row_number() over (partition by team_id order by valid_from_date desc nulls last, rule_id) = 1
 ),
 
+paid as (
+    select
+        team_id,
+        cost_center_id,
+        posting_period_start_date as month_start_date
+    from {{ ref('stg_books__statement_lines') }}
+    union all
+    select
+        team_id,
+        cost_center_id,
+        cast(date_trunc('month', usage_date) as date)
+    from {{ ref('stg_config__adjustments') }}
+    where team_id not in ('unallocated', 'shared', 'untagged', 'unknown')
+),
+
 charged as (
     select
         team_id,
         max(cost_center_id) as cost_center_id,
-        min(posting_period_start_date) as valid_from_date,
-        max({{ next_month('posting_period_start_date') }}) as valid_to_date
-    from {{ ref('stg_books__statement_lines') }}
+        min(month_start_date) as valid_from_date,
+        max({{ next_month('month_start_date') }}) as valid_to_date
+    from paid
     where team_id not in (select team_id from ruled)
     group by team_id
 ),

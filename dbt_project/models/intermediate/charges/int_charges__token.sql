@@ -6,7 +6,7 @@ with charges as (
     select
         charge_key,
         usage_date,
-        provider_name,
+        gateway_provider_name as provider_name,
         billed_model_id,
         owner_team_id as account_team_id,
         owner_cost_center_id as account_cost_center_id,

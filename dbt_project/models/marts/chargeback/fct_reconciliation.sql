@@ -32,6 +32,7 @@ both_sides as (
         billing_period_start_date,
         {{ costs('-$') }}
     from allocated
+    where cause != 'accrual'
 ),
 
 residual as (
