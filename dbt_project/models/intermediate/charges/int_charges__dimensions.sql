@@ -51,6 +51,7 @@ select distinct
     cast(null as string),
     'Manual adjustment',
     reference_charge,
+    cast(null as string),
     'adjustment'
 from {{ ref('stg_config__adjustments') }}
 where cast(date_trunc('month', usage_date) as date) in (
@@ -71,5 +72,6 @@ select distinct
     cast(null as string),
     service_name,
     resource_id,
+    cast(null as string),
     cost_pool
 from {{ ref('int_charges__accruals') }}

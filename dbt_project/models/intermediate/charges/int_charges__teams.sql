@@ -1,5 +1,5 @@
--- One row per team that an owner rule, a policy or an adjustment names, or that a closed statement charged: its name and
--- cost centre by the rule that started last. A team whose rules are gone stays known by what it was charged.
+-- One row per team that an owner rule, a policy or an adjustment names, or that a closed statement charged: its name
+-- and cost centre by the rule that started last. A team whose rules are gone stays known by what it was charged.
 with ruled as (
     select
         team_id,
