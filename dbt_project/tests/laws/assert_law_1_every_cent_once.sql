@@ -25,7 +25,7 @@ own as (
         facility_id,
         cast(date_trunc('month', usage_date) as date),
         energy_cost_usd
-    from {{ ref('fct_gpu_energy_hourly') }}
+    from {{ ref('int_gpu__energy_costs') }}
     where power_source = 'measured' and energy_cost_usd is not null
 ),
 
