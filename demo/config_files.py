@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from demo.clouds import EUR_TO_USD
+from demo.fleet import Fleet
 from demo.models import CONTRACT_MODEL, CONTRACT_SHARE, MODELS
 from demo.plan import Plan, midnight, next_month, stamp_file
 from demo.teams import (
@@ -62,6 +63,18 @@ def write_config(plan: Plan) -> None:
         ("recipients", "team_id email valid_from valid_to", _recipients(plan, year)),
         ("tariffs", "facility_id valid_from valid_to usd_per_kwh source", _tariffs(plan, year)),
         ("facilities", "facility_id hostname_pattern pue power_source valid_from valid_to source", _facilities(year)),
+        (
+            "owned_hardware",
+            "asset_id resource_id facility_id gpu_model gpu_count purchase_cost_usd residual_usd in_service_date "
+            "useful_life_months space_usd_per_month staff_usd_per_month maintenance_usd_per_month valid_from valid_to "
+            "source",
+            _owned_hardware(plan, year),
+        ),
+        (
+            "adjustments",
+            "adjustment_id adjustment_kind usage_date team_id amount_usd reason approver",
+            _adjustments(plan),
+        ),
         ("fx_rates", "currency_code to_currency_code rate valid_from valid_to source", _fx_rates(plan)),
         (
             "price_overrides",
@@ -139,6 +152,24 @@ def _facilities(year: date) -> list[Row]:
         ("dc1", "gpu-dc1-%", Decimal("1.42"), "measured", year, "", "own meter, yearly mean"),
         ("aws-us-east-1", "ip-10-%", Decimal("1.15"), "included", year, "", "provider's sustainability page"),
         ("coreweave-us-east-04", "cw-g%", Decimal("1.3"), "included", year, "", "estimate"),
+    ]
+
+
+def _owned_hardware(plan: Plan, year: date) -> list[Row]:
+    """The machines of the own data centre, in the middle of a life of four years."""
+    costs = (4, 58_000, 5_000, date(year.year - 2, 9, 14), 48, 310, 420, 140)
+    return [
+        (f"srv-{node.ordinal:03d}", node.provider_id, "dc1", "L40S", *costs, "", "", "order 2481")
+        for node in Fleet(plan).nodes
+        if node.kind == "dc1"
+    ]
+
+
+def _adjustments(plan: Plan) -> list[Row]:
+    reason = "a batch of Research ran in Vision's namespace"
+    return [
+        ("adj-1", "adjustment", plan.start, team_id, amount, reason, "finops@northwind-ai.example")
+        for team_id, amount in (("vision", Decimal("-40")), ("research", Decimal(40)))
     ]
 
 

@@ -128,6 +128,20 @@ def test_unused_commitments_are_waste(warehouse):
     assert wasted == sum(found.values())
 
 
+def test_used_commitments_are_amortised_and_their_purchase_is_not_counted_again(warehouse):
+    found = warehouse.execute(
+        """select provider_name,
+            round(sum(effective_cost_usd) filter (where commitment_discount_status = 'Used'), 2),
+            sum(effective_cost_usd) filter (where charge_category = 'Purchase' and commitment_discount_id is not null)
+        from intermediate.int_charges__routed where source_name = 'focus-1-2' group by 1 order by 1"""
+    ).fetchall()
+    assert found == [
+        ("AWS", Decimal("12281.03"), 0),
+        ("Google Cloud", Decimal("17308.62"), 0),
+        ("Microsoft Azure", Decimal("25217.68"), 0),
+    ]
+
+
 def test_the_same_calls_in_two_log_formats_are_counted_once(warehouse):
     (requests,) = warehouse.execute(
         "select sum(request_count) from marts.fct_unit_costs_daily where usage_date >= date '2026-05-01'"
