@@ -67,6 +67,7 @@ STEPS: list[dict[str, str]] = [
         "telemetry/opencost/2026-10-01.json": read_golden("telemetry/opencost/2026-10-01.json"),
         "logs/late.jsonl": log_lines(1, 2),
         ENERGY: read_golden(ENERGY),
+        "config/facilities.csv": read_golden("config/facilities.csv").replace("included", "measured"),
     },
     # The rate, and a rule that had been wrong all along.
     {"config/fx_rates.csv": RATES, "config/owners.csv": SIGHT},
@@ -126,7 +127,11 @@ def test_steps_in_another_order_and_a_warehouse_made_anew_equal_all_at_once(tmp_
     land_and_build(home, STEPS[0])
     assert sum_usd(warehouse, "provider_name = 'AWS'") == "17.000000000"
     assert sum_usd(warehouse, "provider_name = 'Microsoft'") is None
-    assert sum_usd(warehouse, "team_id = 'vision' and cost_pool = 'cluster_nodes'") == "1.000000000"
+    assert sum_usd(warehouse, "allocation_step = 'accrual' and cost_pool = 'llm_api'") == "0.007000000"
+    assert (
+        sum_usd(warehouse, "team_id = 'vision' and cost_pool = 'cluster_nodes' and provider_name = 'AWS'")
+        == "1.000000000"
+    )
     second_day = "select sum(request_count) from marts.fct_unit_costs_daily where usage_date = '2026-10-02'"
     assert read_rows(warehouse, second_day) == [(1,)]
 
@@ -134,11 +139,15 @@ def test_steps_in_another_order_and_a_warehouse_made_anew_equal_all_at_once(tmp_
     land_and_build(home, STEPS[1])
     # 30 EUR at 1.10; what vision held of the node is sight's from its first day on.
     assert sum_usd(warehouse, "provider_name = 'Microsoft'") == "33.000000000"
-    assert sum_usd(warehouse, "team_id in ('sight', 'vision') and cost_pool = 'cluster_nodes'") == "1.000000000"
+    held = "team_id in ('sight', 'vision') and cost_pool = 'cluster_nodes' and provider_name = 'AWS'"
+    assert sum_usd(warehouse, held) == "1.000000000"
 
     stepwise = land_and_build(home, STEPS[2])
     assert sum_usd(warehouse, "provider_name = 'AWS'") == "17.000000000"
     assert read_rows(warehouse, second_day) == [(None,)]
+    # Energy is measured in this home, and the calls that had no bill are accrued no more.
+    assert sum_usd(warehouse, "provider_name = 'owned'") == "0.052500000"
+    assert sum_usd(warehouse, "allocation_step = 'accrual'") is None
     assert all(stepwise[name] for name in ("fct_waste", "fct_gpu_energy_hourly", "fct_unit_costs_daily"))
 
     at_once = land_and_build(make_home(tmp_path / "at-once"), *STEPS)

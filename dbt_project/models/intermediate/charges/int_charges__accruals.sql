@@ -11,7 +11,7 @@ with node_use as (
         namespace,
         pod,
         max(workload_id) as workload_id,
-        sum(weight) as nano_usd
+        sum(cpu_weight + ram_weight + gpu_weight + unpriced_weight) as nano_usd
     from {{ ref('int_charges__allocation_hours') }} as hours
     where
         not exists (
