@@ -1,7 +1,8 @@
 -- One row per day, owner and use that no bill covers, of the calendar months being built: what it would cost, as an
 -- estimate, until a bill comes.
 -- A node's day without any charge for the node: at OpenCost's own price, to its pods' owners. A provider's day of
--- gateway traffic that no API-model charge covers: at the price book, to the consumers. Own serving pools cost their nodes.
+-- gateway traffic that no API-model charge covers: at the price book, to the consumers. Own serving pools cost their
+-- nodes.
 with node_use as (
     select
         node_key,

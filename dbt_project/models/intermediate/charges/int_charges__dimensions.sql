@@ -54,9 +54,10 @@ select distinct
     cast(null as string),
     'adjustment'
 from {{ ref('stg_config__adjustments') }}
-where cast(date_trunc('month', usage_date) as date) in (
-    select billing_period_start_date from {{ source('build', 'touched_periods') }}
-)
+where
+    cast(date_trunc('month', usage_date) as date) in (
+        select billing_period_start_date from {{ source('build', 'touched_periods') }}
+    )
 union all
 select distinct
     charge_key,

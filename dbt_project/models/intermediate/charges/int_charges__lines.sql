@@ -4,13 +4,14 @@
 
 select {{ charge_line_columns() }}
 from {{ ref('stg_focus__charges') }} as charges
-where not exists (
-    select 1 from {{ ref('int_charges__power_lines') }} as power_lines
-    where
-        charges.source_name = power_lines.source_name
-        and charges.object_uri = power_lines.object_uri
-        and charges.object_position = power_lines.object_position
-)
+where
+    not exists (
+        select 1 from {{ ref('int_charges__power_lines') }} as power_lines
+        where
+            charges.source_name = power_lines.source_name
+            and charges.object_uri = power_lines.object_uri
+            and charges.object_position = power_lines.object_position
+    )
 {%- for model in ['int_charges__power_lines', 'int_charges__owned_lines', 'int_charges__energy_lines'] %}
 union all
 select {{ charge_line_columns() }}

@@ -81,15 +81,15 @@ ranked as (
     from split
 )
 
+{%- set values = {'resource_id': 'host_resource_id as resource_id'} %}
+{%- for column in costs(unit='local', joint=' ').split() -%}
+    {%- do values.update({column: 'split_' ~ column ~ ' + case when host_rank = 1 then ' ~ column ~ ' - cast(' ~ column
+        ~ ' as decimal(38, 9)) else 0 end as ' ~ column}) -%}
+{%- endfor %}
+
 select
     {% for column in charge_line_columns().replace('\n', ' ').split(',') | map('trim') -%}
-    {% if column == 'resource_id' -%}
-    host_resource_id as resource_id
-    {%- elif column.endswith('_local') -%}
-    split_{{ column }} + case when host_rank = 1 then {{ column }} - cast({{ column }} as decimal(38, 9)) else 0 end
-        as {{ column }}
-    {%- else -%}
-    {{ column }}
-    {%- endif -%}{{ ',' if not loop.last }}
-    {% endfor %}
+    {{ values.get(column, column) }},
+    {% endfor -%}
+    host_rank
 from ranked

@@ -20,7 +20,8 @@ select
     cast(null as decimal(38, 9)) as list_cost_usd,
     cast(null as decimal(38, 9)) as contracted_cost_usd
 from {{ ref('stg_config__adjustments') }}
-where cast(date_trunc('month', usage_date) as date) in (
-    select billing_period_start_date from {{ source('build', 'touched_periods') }}
-)
+where
+    cast(date_trunc('month', usage_date) as date) in (
+        select billing_period_start_date from {{ source('build', 'touched_periods') }}
+    )
 group by adjustment_id, usage_date, team_id, cost_center_id, adjustment_kind
