@@ -27,6 +27,7 @@ with delivered as (
 allocated as (
     select provider_name, sum(billed_cost_usd) as billed_cost_usd, sum(effective_cost_usd) as effective_cost_usd
     from fct_cost_ledger
+    where allocation_step <> 'accrual'  -- use that no bill covers was not delivered either
     group by provider_name
 )
 select

@@ -266,6 +266,12 @@ def test_use_without_a_bill_is_accrued_until_the_bill_comes(ledger: Path, tmp_pa
         ("wattledger", "unbilled-1", "research", True, Decimal(0), Decimal(3)),
         ("wattledger", "unbilled-1", "unallocated", True, Decimal(0), Decimal(2)),
     ]
+    # It is told beside what was delivered, and leaves no residual.
+    assert read_rows(
+        ledger,
+        "select step, effective_cost_usd from marts.fct_reconciliation "
+        "where provider_name = 'wattledger' and (effective_cost_usd != 0 or step = 'residual') order by all",
+    ) == [("accrued", Decimal(5)), ("residual", Decimal(0))]
     billed = tmp_path / "warehouse.duckdb"
     billed.write_bytes(ledger.read_bytes())
     bills = [

@@ -10,7 +10,8 @@ allocated as (
         billing_account_id,
         billing_period_start_date,
         3 as step_number,
-        'allocated' as step,
+        -- What no bill covers is no part of what one is allocated to.
+        case when allocation_step = 'accrual' then 'accrued' else 'allocated' end as step,
         allocation_step as cause,
         {{ costs(usd_sum('$') ~ ' as $') }}
     from {{ ref('fct_cost_ledger') }}
@@ -32,7 +33,7 @@ both_sides as (
         billing_period_start_date,
         {{ costs('-$') }}
     from allocated
-    where cause != 'accrual'
+    where step = 'allocated'
 ),
 
 residual as (
