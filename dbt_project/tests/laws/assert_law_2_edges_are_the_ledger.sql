@@ -1,4 +1,5 @@
 -- Ledger rows whose edges do not add up to them, and charges whose shares do not add up to 1.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_allocation_edges'}}}) }}
 with edges_of_rows as (
     select
         ledger_row_id,

@@ -1,5 +1,6 @@
 -- Charges whose delivered lines the ledger does not hold, to the half nano-dollar that rounding line by line may take,
 -- and slices of a bill whose lines are not all there.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_invoice_lines'}}}) }}
 with lines as (
     select
         charge_key,

@@ -1,4 +1,5 @@
 -- Billing periods and named owners whose gaps do not add up to the ledger's untagged and unknown dollars.
+{{ config(meta={'dagster': {'ref': {'name': 'fct_tag_gaps'}}}) }}
 with both_sides as (
     select
         billing_period_start_date,
