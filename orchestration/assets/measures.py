@@ -14,7 +14,7 @@ TROUBLES: Final = "troubles"
 _PREVIEW_ROWS: Final = 5
 _PREVIEW_COLUMNS: Final = 8
 _CELL_CHARACTERS: Final = 40
-_THROUGH_COLUMNS: Final = ("usage_date", "usage_hour_at", "billing_period_start_date")
+_DATE_COLUMNS: Final = ("usage_date", "usage_hour_at", "billing_period_start_date")
 
 Relation = tuple[str, str]
 """Schema and table."""
@@ -74,10 +74,10 @@ def _measure_table(connection: duckdb.DuckDBPyConnection, relation: Relation) ->
     usd_columns = [
         column for column, kind in columns.items() if column.endswith("_cost_usd") and kind.startswith("DECIMAL")
     ]
-    through_column = next((column for column in _THROUGH_COLUMNS if column in columns), None)
+    date_column = next((column for column in _DATE_COLUMNS if column in columns), None)
     measures = ["count(*)", *(f"sum({_quote(column)})" for column in usd_columns)]
-    if through_column:
-        measures.append(f"max({_quote(through_column)})")
+    if date_column:
+        measures.append(f"max({_quote(date_column)})")
     table = f"{_quote(schema)}.{_quote(name)}"
     measured = connection.execute(f"select {', '.join(measures)} from {table}").fetchone()
     assert measured is not None  # an aggregate without group by always has its row
@@ -86,12 +86,12 @@ def _measure_table(connection: duckdb.DuckDBPyConnection, relation: Relation) ->
     metadata |= {
         column: f"{measured[1 + at]} USD" for at, column in enumerate(usd_columns) if measured[1 + at] is not None
     }
-    if through_column:
-        metadata["data_through"] = show_instant(measured[-1])
+    if date_column:
+        metadata["last_date"] = show_instant(measured[-1])
     if measured[0]:
         shown = list(columns)[:_PREVIEW_COLUMNS]
         picked = ", ".join(_quote(column) for column in shown)
-        order = f" order by {_quote(through_column)} desc" if through_column else ""
+        order = f" order by {_quote(date_column)} desc" if date_column else ""
         rows = connection.execute(f"select {picked} from {table}{order} limit {_PREVIEW_ROWS}").fetchall()
         metadata["preview"] = render_markdown(shown, rows)
     return metadata

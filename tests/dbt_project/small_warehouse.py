@@ -1,11 +1,11 @@
 """Small warehouses for the tests of the models: landing tables by hand, built by the real dbt project."""
 
-import os
-import subprocess
-import sys
+import multiprocessing
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -14,7 +14,8 @@ from ingest.allocation_policies import list_default_rows
 from ingest.book_tables import BOOK_TABLES
 from ingest.contracts import landing_tables
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+_FORKS: Final = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.dbt_project.dbt_fork"])
 
 
 def write_landing(warehouse: Path, rows_by_table: Mapping[str, Iterable[Mapping[str, object]]]) -> None:
@@ -53,23 +54,45 @@ def touch_days(warehouse: Path, days: Iterable[date]) -> None:
         connection.executemany("insert into raw.touched_days values (?)", [[day] for day in days])
 
 
-def run_dbt(warehouse: Path, command: str, *arguments: str) -> None:
-    """Run dbt on `warehouse`; a failure shows dbt's own output. A build leaves out tests of what it does not build."""
+@dataclass(frozen=True)
+class NodeResult:
+    """How one model or test ended: dbt's own words, and the rows that a test found."""
+
+    unique_id: str
+    status: str
+    failures: int | None
+
+
+def run_dbt(warehouse: Path, command: str, *arguments: str) -> list[NodeResult]:
+    """Run dbt on `warehouse`; a failure raises what dbt said of it.
+
+    A build leaves out tests of what it does not build.
+    """
+    failed, results = try_dbt(warehouse, command, *arguments)
+    assert not failed, failed[-8000:]
+    return results
+
+
+def try_dbt(warehouse: Path, command: str, *arguments: str) -> tuple[str, list[NodeResult]]:
+    """What failed, in words, or nothing, and how each node ended."""
     buildable = ("--indirect-selection", "buildable") if command == "build" else ()
-    finished = subprocess.run(
-        [
-            *(sys.executable, "-m", "dbt.cli.main", "--quiet", command, "--profiles-dir", str(REPOSITORY)),
-            *("--target-path", str(warehouse.parent / "target"), "--log-path", str(warehouse.parent / "logs")),
-            *buildable,
-            *arguments,
-        ],
-        cwd=REPOSITORY,
-        env={**os.environ, "WATTLEDGER_WAREHOUSE": str(warehouse)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout[-6000:] + finished.stderr[-2000:]
+    ours, theirs = _FORKS.Pipe()
+    fork = _FORKS.Process(target=answer_dbt, args=(theirs, warehouse, command, (*buildable, *arguments)))
+    fork.start()
+    theirs.close()
+    try:
+        failed, results = ours.recv()
+    except EOFError:
+        failed, results = "dbt ended without an answer", []
+    fork.join()
+    return failed, [NodeResult(*result) for result in results]
+
+
+def answer_dbt(*arguments: Any) -> None:
+    """`dbt_fork.answer`, imported in the fork server and nowhere else."""
+    from tests.dbt_project.dbt_fork import answer
+
+    answer(*arguments)
 
 
 def read_rows(warehouse: Path, query: str) -> list[tuple]:

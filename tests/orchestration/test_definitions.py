@@ -198,6 +198,7 @@ def test_materialisations_say_rows_usd_how_far_and_show_a_few_rows(built_home: H
     assert rows > 100
     assert re.fullmatch(r"\d+\.\d{9} USD", str(of_ledger["effective_cost_usd"].value))
     assert str(of_ledger["preview"].value).startswith("| usage_date |")
-    assert of_ledger["data_through"].value == "2026-10-03"
+    # Owned hardware and monthly fees are charged hour by hour to the end of the month that was begun.
+    assert of_ledger["last_date"].value == "2026-10-31"
     assert str(of_landing["data_through"].value).startswith("2026-10-03 23:")
     assert "| fct&#95;cost&#95;ledger |" in str(of_published["tables"].value)

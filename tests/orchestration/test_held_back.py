@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 
 import duckdb
+import pytest
 
 from ingest.home import Home
 from tests.orchestration.commands import run_wattledger
@@ -16,6 +17,7 @@ def read_billed_usd(home: Home, provider: str) -> Decimal:
         return billed
 
 
+@pytest.mark.long
 def test_a_bill_without_a_rate_is_told_and_admitted_when_the_rate_arrives(built_home: Home):
     rates = built_home.config_dir / "fx_rates.csv"
     known = rates.read_text()

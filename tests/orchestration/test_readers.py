@@ -3,6 +3,7 @@
 import subprocess
 
 import duckdb
+import pytest
 
 from ingest.home import Home
 from tests.orchestration.commands import WATTLEDGER, make_environment
@@ -15,6 +16,7 @@ select
 """
 
 
+@pytest.mark.long
 def test_a_reader_in_a_loop_sees_the_old_build_or_the_new_one(built_home: Home):
     marts = str(built_home.published_dir / "marts.duckdb")
     seen: list[str] = []

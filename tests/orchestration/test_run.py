@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import psutil
+import pytest
 
 from delivery.publish import read_build_id
 from ingest.home import Home
@@ -101,9 +102,6 @@ def test_a_broken_law_stops_publishing_and_names_itself(built_home: Home):
     refused = run_wattledger("publish", home=built_home)
     assert refused.returncode == 1
     assert "failed or was killed" in refused.stderr
-    mended = run_wattledger("run", "--full-refresh", home=built_home)
-    assert mended.returncode == 0, mended.stderr
-    assert published_build(built_home) not in (None, before)
 
 
 def find_dbt(parent: psutil.Process) -> psutil.Process | None:
@@ -125,6 +123,7 @@ def wait_until_models_are_written(home: Home, run: subprocess.Popen[str], known:
     raise AssertionError("dbt wrote no model within 300 s")
 
 
+@pytest.mark.long
 def test_after_a_kill_in_the_middle_of_dbt_the_next_run_ends_with_the_same_tables(built_home: Home):
     add_requests(built_home)
     before = published_build(built_home)
