@@ -37,10 +37,10 @@ test: setup ## lint, types, conventions, unit, dbt, end to end
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/sqlfluff lint --disable-progress-bar --processes 0 dbt_project/models dbt_project/tests
-	$(BIN)/pytest -m "not long" --numprocesses logical --dist loadgroup
+	$(BIN)/pytest -m "not long" --numprocesses logical --dist loadscope
 
 long: setup ## what takes many builds: any order of arrival, closed months by command, real sets, kills
-	$(BIN)/pytest -m long --numprocesses logical --dist loadgroup
+	$(BIN)/pytest -m long --numprocesses logical --dist loadscope
 
 quick: setup ## what needs no built home, for the minute between edits
 	$(BIN)/ruff check .

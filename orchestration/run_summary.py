@@ -25,9 +25,13 @@ with delivered as (
     group by provider_name
 ),
 allocated as (
-    select provider_name, sum(billed_cost_usd) as billed_cost_usd, sum(effective_cost_usd) as effective_cost_usd
+    -- Use that no bill covers was not delivered either: it is no part of what is compared.
+    select
+        provider_name,
+        sum(billed_cost_usd) filter (where allocation_step <> 'accrual') as billed_cost_usd,
+        sum(effective_cost_usd) filter (where allocation_step <> 'accrual') as effective_cost_usd,
+        sum(effective_cost_usd) filter (where allocation_step = 'accrual') as accrued_cost_usd
     from fct_cost_ledger
-    where allocation_step <> 'accrual'  -- use that no bill covers was not delivered either
     group by provider_name
 )
 select
@@ -35,7 +39,8 @@ select
     delivered.billed_cost_usd,
     delivered.effective_cost_usd,
     allocated.billed_cost_usd as allocated_billed_cost_usd,
-    allocated.effective_cost_usd as allocated_effective_cost_usd
+    allocated.effective_cost_usd as allocated_effective_cost_usd,
+    allocated.accrued_cost_usd
 from delivered
 full join allocated using (provider_name)
 order by delivered.effective_cost_usd desc nulls last, provider_name
@@ -76,6 +81,7 @@ class ProviderTotals:
     effective_cost_usd: Decimal | None
     allocated_billed_cost_usd: Decimal | None
     allocated_effective_cost_usd: Decimal | None
+    accrued_cost_usd: Decimal | None  # effective cost of use that no bill covers yet, beside the allocated
 
     @property
     def difference_usd(self) -> Decimal:
@@ -161,7 +167,7 @@ def print_marts(console: Console, home: Home) -> None:
     providers = read_providers(home.published_dir)
     table = make_table(console, "Billed and effective cost against what the ledger allocated, USD")
     table.add_column("provider", overflow="fold")
-    for head in ("billed", "effective", "allocated billed", "allocated effective", "difference"):
+    for head in ("billed", "effective", "allocated billed", "allocated effective", "difference", "accrued"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in providers:
         table.add_row(
@@ -171,6 +177,7 @@ def print_marts(console: Console, home: Home) -> None:
             show_usd(row.allocated_billed_cost_usd),
             show_usd(row.allocated_effective_cost_usd),
             "0" if row.difference_usd == 0 else f"{row.difference_usd:f}",
+            show_usd(row.accrued_cost_usd),
         )
     console.print(table)
     for bill in read_held_back(home.published_dir):

@@ -3,21 +3,34 @@
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SHARED_HOMES = ("built_home", "golden_home")
-"""Fixtures of a whole session: their tests, wherever they are, belong to one worker."""
+FOLDERS_OF_ONE_HOME = ("tests/golden", "tests/orchestration")
+"""Their tests share one home, built once."""
+_HOMES = ("built_home", "golden_home")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Where pytest-xdist runs (`--dist loadgroup`): tests that share a home or a warehouse share a worker, since each
-    worker would build one of its own."""
-    fixtures = getattr(item, "fixturenames", ())
-    home = next((name for name in SHARED_HOMES if name in fixtures), None)
-    if home is not None:
+    """Who needs a built home is slow, and need not say so."""
+    if any(name in getattr(item, "fixturenames", ()) for name in _HOMES):
         item.add_marker(pytest.mark.slow)
-    if home is not None or item.get_closest_marker("slow") is not None:
-        item.add_marker(pytest.mark.xdist_group(home or str(item.path)))
+
+
+class _OneWorkerPerHome(LoadScopeScheduling):
+    """pytest-xdist's scheduling by scope, a scope being a file or all the files that share a home: each worker would
+    build a home, or a file's warehouse, of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in FOLDERS_OF_ONE_HOME if file.startswith(f"{folder}/")), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Whatever `--dist` says."""
+    return _OneWorkerPerHome(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
@@ -39,4 +40,6 @@ def answer(end: Connection, warehouse: Path, command: str, arguments: tuple[str,
         results = getattr(done.result, "results", ())
     told = [f"{result.node.unique_id}: {result.status}: {result.message}" for result in results if result.message]
     failed = "" if done.success else "\n".join(filter(None, [str(done.exception or ""), *told]))
+    # A fork ends without the interpreter's farewell, which is where dbt would fold the write-ahead log into the file.
+    DuckDBConnectionManager.close_all_connections()
     end.send((failed, [(result.node.unique_id, str(result.status), result.failures) for result in results]))
