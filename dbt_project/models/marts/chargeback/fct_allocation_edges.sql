@@ -1,16 +1,28 @@
 -- One row per charge group, ledger row and ledger row its dollars came by: how each cent went from bill to team.
--- Where a policy moves dollars, what leaves is a negative edge from the charge, and each row it reaches has an edge of
+-- Where a policy moves dollars, what leaves is an edge against the charge, and each row it reaches has an edge of
 -- the row it left. Edges of a ledger row add up to it, edges of a charge to the charge: nothing is computed again.
 {{ config(rebuild_touched('billing_period_start_date')) }}
 
-with ledger as (
+with rows_of_periods as (
     select
         *,
-        case when effective_cost_usd != 0 then effective_cost_usd else billed_cost_usd end as moved_usd
+        case when effective_cost_usd != 0 then effective_cost_usd else billed_cost_usd end as signed_usd
     from {{ ref('fct_cost_ledger') }}
     where billing_period_start_date in (
         select billing_period_start_date from {{ source('build', 'touched_periods') }}
     )
+),
+
+-- Of a credit, what leaves a team is positive: a row goes with its charge or against it.
+ledger as (
+    select
+        *,
+        case
+            when sum(signed_usd) over (partition by charge_key, usage_date, posting_period_start_date) < 0
+                then -signed_usd
+            else signed_usd
+        end as moved_usd
+    from rows_of_periods
 ),
 
 -- A policy that divides a bill makes rows of one sign; one that moves dollars takes what it gives.
@@ -115,21 +127,9 @@ shared as (
 )
 
 select
-    charge_key,
-    ledger_row_id,
+    {{ described | join(',\n    ') }},
     from_ledger_row_id,
     from_team_id,
-    edge_kind,
-    usage_date,
-    billing_period_start_date,
-    posting_period_start_date,
-    team_id,
-    allocation_step,
-    allocation_method,
-    is_estimate,
-    owner_rule_id,
-    price_set_id,
-    policy_id,
     cast(
         cast(running_share as decimal(38, 9)) - coalesce(lag(cast(running_share as decimal(38, 9))) over (
             partition by charge_key
