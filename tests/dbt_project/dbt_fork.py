@@ -6,6 +6,8 @@ has ended holds no lock on a warehouse.
 
 import os
 import tempfile
+import time
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -30,9 +32,13 @@ os.environ["WATTLEDGER_WAREHOUSE"] = "warehouse.duckdb"
 _PARSED: Final = dbtRunner().invoke(_arguments("parse", (), Path(_NOWHERE.name)))
 
 
-def answer(end: Connection, warehouse: Path, command: str, arguments: tuple[str, ...]) -> None:
+def answer(
+    end: Connection, warehouse: Path, command: str, arguments: tuple[str, ...], environment: Mapping[str, str]
+) -> None:
     """Send `(what failed in words, or nothing; [(unique id, status, failures)])` of one call of dbt on `warehouse`."""
-    os.environ["WATTLEDGER_WAREHOUSE"] = str(warehouse)
+    os.environ.clear()
+    os.environ.update(environment, WATTLEDGER_WAREHOUSE=str(warehouse))
+    time.tzset()
     done = _PARSED
     results: Any = ()
     if isinstance(done.result, Manifest):

@@ -1,6 +1,7 @@
 """Small warehouses for the tests of the models: landing tables by hand, built by the real dbt project."""
 
 import multiprocessing
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -77,7 +78,9 @@ def try_dbt(warehouse: Path, command: str, *arguments: str) -> tuple[str, list[N
     """What failed, in words, or nothing, and how each node ended."""
     buildable = ("--indirect-selection", "buildable") if command == "build" else ()
     ours, theirs = _FORKS.Pipe()
-    fork = _FORKS.Process(target=answer_dbt, args=(theirs, warehouse, command, (*buildable, *arguments)))
+    fork = _FORKS.Process(
+        target=answer_dbt, args=(theirs, warehouse, command, (*buildable, *arguments), dict(os.environ))
+    )
     fork.start()
     theirs.close()
     try:

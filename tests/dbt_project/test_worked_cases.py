@@ -184,7 +184,8 @@ def test_a_24_hour_node_has_24_hours_on_every_utc_day(warehouse: Path, hours: di
     assert len(hours) == 24 * len(NODE_DAYS)
     ledger = read_rows(
         warehouse,
-        "select usage_date, team_id, sum(effective_cost_usd) from marts.fct_cost_ledger group by all order by all",
+        "select usage_date, team_id, sum(effective_cost_usd) from marts.fct_cost_ledger "
+        "where cost_pool = 'cluster_nodes' group by all order by all",
     )
     assert ledger == [(day, "untagged", Decimal(24)) for day in sorted(NODE_DAYS)]
 
