@@ -31,6 +31,7 @@ NAMED_OWNERS: Final = ("unallocated", "shared", "untagged", "unknown")
 _SHARED_METHODS: Final = ("central", "holders", "even", "weights", "recipient")
 METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "idle": ("platform", "holders", "even", "weights"),
+    "unused_quota": ("as_idle", "holder"),
     "shared": _SHARED_METHODS,
     "tax": ("follow_invoice", *_SHARED_METHODS),
     "credit": _SHARED_METHODS,
@@ -50,6 +51,7 @@ ALLOCATION_TEMPLATE: Final = """\
 #   # An entry holds from valid_from to the day before valid_to (left out: open), for one pool (left out: all). Where
 #   # none speaks, the first method of a subject holds.
 #   # idle (pool: a cluster): platform | holders, scope node, cluster or quota (with weights) | even | weights
+#   # unused_quota (a cluster): as_idle | holder: idle GPUs of quotas.csv go to the team they are kept for, before idle
 #   # tax (a provider): follow_invoice | central | holders, scope account, provider or all | even | weights | recipient
 #   # shared (a cost pool or cluster), credit, support, commitment_purchase (a provider): as tax, without follow_invoice
 #   # unused_commitment (a provider): buyer, else as those

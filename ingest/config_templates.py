@@ -84,6 +84,12 @@ CSV_NOTES: Final = {
         f"{_DATES_NOTE}"
         "# *,H100 SXM,2.75,2026-01-01,,platform price list 2026\n"
     ),
+    "quotas": (
+        "# GPUs that a team can always have: Kueue's nominalQuota, Volcano's guarantee. gpu_model: * for the\n"
+        "# cluster's GPUs whose model no other line names. Who pays: unused_quota in policies.yml.\n"
+        f"{_DATES_NOTE}"
+        "# prod,H100 SXM,search,16,2026-01-01,,ClusterQueue search\n"
+    ),
     "serving_pools": (
         "# Workloads that serve a model of your own: their nodes' cost goes on to whoever the gateway saw calling it.\n"
         "# model: as the gateway names it. mean_running_batch: requests that decode together; blank: by tokens alone.\n"

@@ -268,6 +268,15 @@ DATED_FACTS: Final = {
         *_VALIDITY,
         ("source", TEXT),
     ),
+    "quotas": _dated_fact(
+        "quotas",
+        ("cluster", TEXT),
+        ("gpu_model", TEXT),  # * for the GPUs of the cluster that no other line names
+        ("team_id", TEXT),
+        ("nominal_quota_gpu_count", COUNT),  # Kueue's nominalQuota, Volcano's guarantee
+        *_VALIDITY,
+        ("source", TEXT),
+    ),
     "serving_pools": _dated_fact(
         "serving_pools",
         ("pool_id", TEXT),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 _CURRENCY_PATTERN: Final = re.compile(r"[A-Z]{3}", re.ASCII)
+_TEAM_PATTERN: Final = re.compile(r"(?!(?i:unallocated|shared|untagged|unknown)$).+")
 _EMAIL_PATTERN: Final = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 
 
@@ -24,6 +25,7 @@ class FactRules:
     zero_sum: str | None = None  # what adds up to 0 over the rows of one id
 
 
+_TEAM = (_TEAM_PATTERN, "a team; unallocated, shared, untagged and unknown are where dollars stand that have none")
 _CURRENCY = (_CURRENCY_PATTERN, "three capitals of ISO 4217, such as EUR")
 FACT_RULES: Final = {
     "owners": FactRules(
@@ -76,6 +78,13 @@ FACT_RULES: Final = {
     ),
     "rate_cards": FactRules(
         key=("cluster", "gpu_model"), optional=frozenset({"source"}), least={"usd_per_gpu_hour": Decimal(0)}
+    ),
+    "quotas": FactRules(
+        key=("cluster", "gpu_model", "team_id"),
+        optional=frozenset({"source"}),
+        shapes={"team_id": _TEAM},
+        least={"nominal_quota_gpu_count": Decimal(0)},
+        most={"nominal_quota_gpu_count": Decimal(1000000)},
     ),
     "serving_pools": FactRules(
         key=("cluster", "namespace", "controller"),

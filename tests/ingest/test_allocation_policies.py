@@ -32,6 +32,7 @@ def test_the_defaults_are_what_a_finance_team_would_sign(home: Home):
     rows = load_allocation_policies(home)
     assert {row["subject"]: row["method"] for row in rows} == {
         "idle": "platform",
+        "unused_quota": "as_idle",
         "shared": "central",
         "tax": "follow_invoice",
         "credit": "central",

@@ -24,6 +24,7 @@ OWNED_HARDWARE = (
 ADJUSTMENTS = "adjustment_id,adjustment_kind,usage_date,team_id,amount_usd,reason,approver"
 FX_RATES = "currency_code,to_currency_code,rate,valid_from,valid_to,source"
 SERVING_POOLS = "pool_id,cluster,namespace,controller,model,mean_running_batch,valid_from,valid_to"
+QUOTAS = "cluster,gpu_model,team_id,nominal_quota_gpu_count,valid_from,valid_to,source"
 PRICE_OVERRIDES = "provider,model,token_class,usd_per_mtok,valid_from,valid_to,source"
 RECIPIENTS = "team_id,email,valid_from,valid_to"
 CSV_NAMES = sorted(set(DATED_FACTS) - set(POLICY_FACTS))
@@ -281,6 +282,19 @@ def test_a_workload_serves_one_pool_at_a_time_and_a_batch_holds_a_request(home: 
     assert "allowed: one row at a time for prod ml vllm" in twice
     assert "mean_running_batch: found '0.5'; allowed: 1 or more" in read_problem(
         home, "serving_pools", SERVING_POOLS, "p,prod,ml,vllm,llama,0.5,2026-01-01,"
+    )
+
+
+def test_a_quota_is_of_a_team_and_one_at_a_time(home: Home):
+    line = "prod,H100 SXM,search,16,2026-01-01,,ClusterQueue search"
+    assert read(home, "quotas", QUOTAS, line, "prod,*,search,4,,,").problems == ()
+    twice = read_problem(home, "quotas", QUOTAS, line, "prod,H100 SXM,search,8,2026-05-01,,")
+    assert "allowed: one row at a time for prod H100 SXM search" in twice
+    assert "nominal_quota_gpu_count: found '-1'; allowed: 0 or more" in read_problem(
+        home, "quotas", QUOTAS, "prod,*,search,-1,,,"
+    )
+    assert "team_id: found 'Unallocated'; allowed: a team; unallocated, shared" in read_problem(
+        home, "quotas", QUOTAS, "prod,*,Unallocated,1,,,"
     )
 
 

@@ -1,5 +1,5 @@
 -- One row per charge group, day, owner and method: idle leaves `unallocated` for whom a policy names, to the
--- nano-dollar. Where nobody held, it stays, and the method says so.
+-- nano-dollar, and what a quota keeps for its holder before that. Where nobody held, it stays, and the method says so.
 with shares as (
     select
         idle.*,
@@ -54,6 +54,20 @@ both_sides as (
         policy_id,
         {{ costs('split_$') }}
     from split
+    {%- for direction in ['leaves', 'arrives'] %}
+    union all
+    select
+        charge_key,
+        usage_date,
+        {{ 'team_id' if direction == 'arrives' else "'unallocated'" }},
+        {{ 'cost_center_id' if direction == 'arrives' else 'null' }},
+        null,
+        'unused_quota_to_holder',
+        is_estimate{{ ' or is_quota_estimate' if direction == 'arrives' }},
+        policy_id,
+        {{ costs('$' if direction == 'arrives' else '-$') }}
+    from {{ ref('int_charges__quota_shares') }}
+    {%- endfor %}
 )
 
 select

@@ -1,6 +1,28 @@
 -- One row per charge group, day, node, cluster and flag of idle that a policy moves, with the policy, and the pot of
--- holders that it looks to: those of the node (`pot_node_key`), else of the cluster.
-with idle as (
+-- holders that it looks to: those of the node (`pot_node_key`), else of the cluster. What a quota keeps for its holder
+-- has gone before.
+with told as (
+    select
+        charge_key,
+        usage_date,
+        node_key,
+        cluster_name,
+        is_estimate,
+        {{ costs() }}
+    from {{ ref('int_charges__held_owners') }}
+    where allocation_step = 'idle'
+    union all
+    select
+        charge_key,
+        usage_date,
+        node_key,
+        cluster_name,
+        is_estimate,
+        {{ costs('-$ as $') }}
+    from {{ ref('int_charges__quota_shares') }}
+),
+
+idle as (
     select
         charge_key,
         usage_date,
@@ -8,8 +30,7 @@ with idle as (
         cluster_name,
         is_estimate,
         {{ costs(usd_sum('$') ~ ' as $') }}
-    from {{ ref('int_charges__held_owners') }}
-    where allocation_step = 'idle'
+    from told
     group by charge_key, usage_date, node_key, cluster_name, is_estimate
 ),
 

@@ -1,5 +1,6 @@
--- One row per team that an owner rule, a policy or an adjustment names, or that a closed statement charged: its name
--- and cost centre by the rule that started last. A team whose rules are gone stays known by what it was charged.
+-- One row per team that an owner rule, a policy, a quota or an adjustment names, or that a closed statement charged:
+-- its name and cost centre by the rule that started last. A team whose rules are gone stays known by what it was
+-- charged.
 with ruled as (
     select
         team_id,
@@ -37,17 +38,31 @@ charged as (
     group by team_id
 ),
 
--- A policy may name a team that no rule knows; a test tells of it.
-named as (
+-- A policy or a quota may name a team that no rule knows; a test tells of it.
+mentioned as (
     select
         recipient_team_id as team_id,
+        valid_from_date,
+        valid_to_date
+    from {{ ref('stg_config__allocation_policies') }}
+    union all
+    select
+        team_id,
+        valid_from_date,
+        valid_to_date
+    from {{ ref('stg_config__quotas') }}
+),
+
+named as (
+    select
+        team_id,
         min(valid_from_date) as valid_from_date,
         max(valid_to_date) as valid_to_date
-    from {{ ref('stg_config__allocation_policies') }}
+    from mentioned
     where
-        recipient_team_id not in (select team_id from ruled)
-        and recipient_team_id not in (select team_id from charged)
-    group by recipient_team_id
+        team_id not in (select team_id from ruled)
+        and team_id not in (select team_id from charged)
+    group by team_id
 )
 
 select * from ruled
