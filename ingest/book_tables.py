@@ -86,6 +86,16 @@ CLOSED_JOURNAL: Final = _book(
     ("description", TEXT),
 )
 
+CLOSED_PRICES: Final = _book(
+    "closed_prices",  # the prices behind each price_set_id of the closed ledger
+    ("close_id", TEXT),
+    *((name, TEXT) for name in "price_set_id price_id gateway_provider gateway_model token_class".split()),
+    ("tier_start_tokens", COUNT),
+    ("usd_per_mtok", RATE),
+    ("valid_from_date", DATE),
+    ("price_source", TEXT),
+)
+
 CLOSE_INPUTS: Final = _book(
     "close_inputs",
     ("close_id", TEXT),
@@ -95,6 +105,7 @@ CLOSE_INPUTS: Final = _book(
 )
 
 BOOK_TABLES: Final = {
-    table.name: table for table in (CLOSES, CLOSED_LEDGER, CLOSED_STATEMENT_LINES, CLOSED_JOURNAL, CLOSE_INPUTS)
+    table.name: table
+    for table in (CLOSES, CLOSED_LEDGER, CLOSED_STATEMENT_LINES, CLOSED_JOURNAL, CLOSED_PRICES, CLOSE_INPUTS)
 }
 """Book tables by the name of their view in the raw schema."""

@@ -16,14 +16,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest import lake
-from ingest.book_tables import CLOSE_INPUTS, CLOSED_JOURNAL, CLOSED_LEDGER, CLOSED_STATEMENT_LINES, CLOSES
+from ingest.book_tables import (
+    CLOSE_INPUTS,
+    CLOSED_JOURNAL,
+    CLOSED_LEDGER,
+    CLOSED_PRICES,
+    CLOSED_STATEMENT_LINES,
+    CLOSES,
+)
 from ingest.contracts import LandingTable
 from ingest.home import Home, hold_lock
 
-_BOOKED: Final = (
+BOOKED: Final = (
     (CLOSED_LEDGER, "marts.fct_cost_ledger", "ledger_row_id"),
     (CLOSED_STATEMENT_LINES, "marts.fct_statement_lines", "team_id, line_number"),
     (CLOSED_JOURNAL, "marts.fct_gl_journal", "line_number"),
+    (
+        CLOSED_PRICES,
+        "(select distinct posting_period_start_date, price_sets.* from marts.dim_price_sets as price_sets "
+        "join marts.fct_cost_ledger using (price_set_id))",
+        "price_set_id, price_id, usd_per_mtok",
+    ),
 )
 """What a close freezes: the book, the mart whose rows of the posting period it copies, and their order."""
 
@@ -85,7 +98,7 @@ def close_period(home: Home, period: date, *, reason: str | None, blockers: Sequ
         # Unique, so that what a killed close left behind is not taken for rows of the next one.
         close_id = f"{period:%Y-%m}/{revision}-{lake.hash_text(str(acted_at), str(home.path))[:8]}"
         with duckdb.connect(str(home.warehouse_path), read_only=True) as warehouse:
-            booked = {table.name: _read_mart(warehouse, table, mart, period, close_id) for table, mart, _ in _BOOKED}
+            booked = {table.name: _read_mart(warehouse, table, mart, period, close_id) for table, mart, _ in BOOKED}
             inputs = warehouse.execute(
                 "select ? as close_id, input_name, usage_date, fingerprint from raw.build_inputs order by all",
                 [close_id],
@@ -96,7 +109,7 @@ def close_period(home: Home, period: date, *, reason: str | None, blockers: Sequ
         )
         place = statements.schema.get_field_index("statement_number")
         booked[CLOSED_STATEMENT_LINES.name] = statements.set_column(place, "statement_number", numbered)
-        for table, _, _ in _BOOKED:
+        for table, _, _ in BOOKED:
             lake.append_book(home, _name_book(table), booked[table.name])
         lake.append_book(home, _name_book(CLOSE_INPUTS), inputs.cast(CLOSE_INPUTS.schema))
         close = Close(
@@ -145,7 +158,7 @@ def reopen_period(home: Home, period: date, *, reason: str) -> Close:
 def verify_close(home: Home, close: Close) -> None:
     """Raises `BooksError` when the books do not say what they said when `close` was made."""
     booked = {}
-    for table, _, order in _BOOKED:
+    for table, _, order in BOOKED:
         book = lake.read_book(home, _name_book(table))
         rows = table.schema.empty_table() if book is None else book.select(table.schema.names)
         kept = rows.filter(pc.field("close_id") == close.close_id)
@@ -162,7 +175,7 @@ def verify_close(home: Home, close: Close) -> None:
 def _read_mart(
     warehouse: duckdb.DuckDBPyConnection, table: LandingTable, mart: str, period: date, close_id: str
 ) -> pa.Table:
-    order = next(order for booked, _, order in _BOOKED if booked is table)
+    order = next(order for booked, _, order in BOOKED if booked is table)
     names = [name for name in table.schema.names if name != "close_id"]
     rows = warehouse.execute(
         f"select ? as close_id, {', '.join(names)} from {mart} where posting_period_start_date = ? order by {order}",
@@ -174,7 +187,7 @@ def _read_mart(
 def _fingerprint(booked: dict[str, pa.Table]) -> str:
     """SHA-256 of all rows in order, every value as text with its length, so that no two books look alike."""
     digest = hashlib.sha256()
-    for table, _, _ in _BOOKED:
+    for table, _, _ in BOOKED:
         for batch in booked[table.name].to_batches(max_chunksize=_HASHED_ROWS):
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 digest.update("".join("~" if value is None else _measure(str(value)) for value in row).encode())

@@ -11,18 +11,13 @@ import duckdb
 import pytest
 
 from ingest.allocation_policies import AllocationPolicy, list_default_rows
-from ingest.book_tables import CLOSED_JOURNAL, CLOSED_LEDGER, CLOSED_STATEMENT_LINES
+from ingest.books import BOOKED
 from tests.dbt_project.small_warehouse import read_rows, run_dbt, write_landing
 from tests.dbt_project.test_charge_chain import DAYS, OCTOBER, SEPTEMBER, request, touch
 from tests.dbt_project.test_laws import charge, failing_tests
 
 pytestmark = pytest.mark.slow
 
-BOOKED = (
-    (CLOSED_LEDGER, "marts.fct_cost_ledger"),
-    (CLOSED_STATEMENT_LINES, "marts.fct_statement_lines"),
-    (CLOSED_JOURNAL, "marts.fct_gl_journal"),
-)
 MARTS = (
     "fct_cost_ledger",
     "fct_invoice_bridge",
@@ -30,6 +25,7 @@ MARTS = (
     "fct_gl_journal",
     "fct_restatements",
     "dim_billing_periods",
+    "dim_price_sets",
 )
 TESTED = (*MARTS, "dim_teams", "fct_chargeback_daily", "fct_showback_daily", "fct_unit_costs_daily", "fct_waste")
 SELECTED = ("--select", *(f"+{name}" for name in TESTED), "--exclude-resource-type", "unit_test")
@@ -131,7 +127,7 @@ def land(warehouse: Path, rows: dict[str, list[dict[str, object]]], inputs: Iter
 def close(warehouse: Path, period: date, close_id: str) -> None:
     """Book a period as `wattledger close` does."""
     with duckdb.connect(str(warehouse)) as connection:
-        for table, mart in BOOKED:
+        for table, mart, _ in BOOKED:
             names = ", ".join(name for name in table.schema.names if name != "close_id")
             connection.execute(
                 f"insert into raw.{table.name} by name select '{close_id}' as close_id, {names} "
@@ -229,6 +225,18 @@ def test_restatements_name_the_statement_and_whether_it_matters(closed: Path) ->
     ]
 
 
+def test_the_prices_of_a_closed_month_are_read_back_beside_those_of_its_correction(closed: Path) -> None:
+    # The price book of now has no more the 1 USD that September was closed at.
+    assert read_rows(
+        closed,
+        "select posting_period_start_date, gateway_model, token_class, usd_per_mtok, valid_from_date, price_source "
+        "from marts.fct_cost_ledger join marts.dim_price_sets using (price_set_id) where team_id = 'web' order by 1",
+    ) == [
+        (SEPTEMBER, "gpt-4o-mini", "input", 1, None, "price_overrides.csv"),
+        (OCTOBER, "gpt-4o-mini", "input", 4, date(2026, 9, 2), "price_overrides.csv"),
+    ]
+
+
 def test_statements_foot_in_cents_from_line_to_period(closed: Path) -> None:
     found = read_rows(
         closed,
@@ -283,5 +291,14 @@ def test_laws_of_the_books_turn_red_when_they_are_broken(closed: Path) -> None:
         )
         connection.execute("update marts.fct_statement_lines set statement_usd = statement_usd + 0.01")
         connection.execute("update marts.fct_gl_journal set debit_usd = debit_usd + 0.01 where line_number = 1")
-    failing = failing_tests(closed, ["assert_law_9_closed_periods_never_move", "assert_law_3_statements_foot"])
-    assert failing == {"assert_law_9_closed_periods_never_move", "assert_law_3_statements_foot"}
+        connection.execute("delete from marts.dim_price_sets where usd_per_mtok = 1")
+        connection.execute(
+            "update marts.fct_unit_costs_daily set cache_hit_request_count = cache_hit_request_count + 1"
+        )
+    broken = {
+        "assert_law_9_closed_periods_never_move",
+        "assert_law_3_statements_foot",
+        "assert_usage_statuses_add_up_to_the_calls",
+        "relationships_fct_cost_ledger_price_set_id__price_set_id__ref_dim_price_sets_",
+    }
+    assert failing_tests(closed, broken) == broken

@@ -20,6 +20,8 @@ select
     count(*) filter (where unpriced_reason = 'no_price') as no_price_request_count,
     count(*) filter (where unpriced_reason = 'failed') as unbilled_failure_request_count,
     count(*) filter (where unpriced_reason is null) as priced_request_count,
+    count(*) filter (where usage_status = 'reported') as reported_usage_request_count,
+    count(*) filter (where usage_status = 'reported_zero') as zero_usage_request_count,
     count(*) filter (where has_overlapping_classes) as overlapping_classes_request_count,
     count(*) filter (where input_tokens + output_tokens > 0) as metered_request_count,
     {% for token_class in [
@@ -41,7 +43,7 @@ select
     cast(coalesce(sum(input_tokens) filter (where {{ worked }}), 0) as bigint) as worked_input_tokens,
     cast(coalesce(sum(output_tokens) filter (where {{ worked }}), 0) as bigint) as worked_output_tokens,
     max(owner_rule_id) as owner_rule_id,
-    md5({{ array_sorted_distinct_text('price_set_id') }}) as price_set_id,
+    {{ array_sorted_distinct_text('price_set_id') }} as tier_set_ids,
     {{ usd_sum('calculated_cost_usd') }} as calculated_cost_usd,
     {{ usd_sum('list_cost_usd') }} as list_cost_usd,
     {{ usd_sum('plain_cost_usd') }} as plain_cost_usd,

@@ -114,6 +114,12 @@ select
     input_tokens,
     output_tokens,
     unpriced_reason,
+    case
+        when is_cache_hit then 'gateway_cache'
+        when unpriced_reason in ('failed', 'missing_usage') then unpriced_reason
+        when input_tokens + output_tokens = 0 then 'reported_zero'
+        else 'reported'
+    end as usage_status,
     case when unpriced_reason is null then price_set_id end as price_set_id,
     -- What the gateway answered from its own cache cost nothing. A class without a list price has its own price.
     {% for cost, nano in [

@@ -18,7 +18,7 @@ unit_days as (
         service_tier,
         sum(request_count) as request_count,
         sum(failed_request_count) as failed_request_count,
-        sum(missing_usage_request_count) as missing_usage_request_count,
+        {{ usage_statuses('sum($_request_count) as $_request_count') }},
         sum(request_count - priced_request_count) as unpriced_request_count,
         sum(priced_request_count) as priced_request_count,
         sum(no_price_request_count) as no_price_request_count,
@@ -50,7 +50,9 @@ select
     unit_days.model_id,
     unit_days.service_tier,
     {% for count in [
-        'request_count', 'failed_request_count', 'missing_usage_request_count', 'unpriced_request_count',
+        'request_count', 'failed_request_count', 'reported_usage_request_count', 'zero_usage_request_count',
+        'missing_usage_request_count', 'unbilled_failure_request_count', 'cache_hit_request_count',
+        'unpriced_request_count',
         'uncached_input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
         'cache_write_other_tokens', 'output_visible_tokens', 'output_reasoning_tokens', 'audio_tokens',
         'image_tokens', 'total_tokens', 'unpriced_tokens'
