@@ -16,6 +16,7 @@ with runs as (
         and pod is not null
         and coalesce(provider_id, node_name) is not null
         and (gpu_count > 0 or gpu_uuid is not null)
+        and not {{ is_gpu_exporter() }}
         and ended_at > started_at
         and ended_at > (select cast(min(usage_date) as timestamp) from {{ source('build', 'touched_days') }})
         and started_at < (
