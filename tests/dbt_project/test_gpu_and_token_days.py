@@ -19,6 +19,7 @@ TABLES = (
     "marts.fct_gpu_energy_hourly",
     "intermediate.int_tokens__requests",
     "intermediate.int_tokens__consumer_days",
+    "intermediate.int_tokens__price_sets",
     "intermediate.int_gpu__energy_pairs",
     "intermediate.int_gpu__energy_hours",
 )
