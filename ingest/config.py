@@ -148,6 +148,11 @@ def load_policies(home: Home) -> dict[str, str]:
     return _flatten_policies(_load_policies_file(home)[0])
 
 
+def list_built_in_policies() -> dict[str, str]:
+    """Every number by dotted key as it is where policies.yml says nothing."""
+    return _flatten_policies(Policies())
+
+
 def load_allocation_policies(home: Home) -> list[dict[str, Any]]:
     """Rows of `config_allocation_policies`, with the line of each entry as `_position`; defaults included, which have
     none. Raises `ConfigError`.

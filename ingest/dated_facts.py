@@ -1,7 +1,8 @@
 """The company's own facts: owners, facilities, hardware, rates, adjustments and others (CSV), and policies (YAML).
 
 Source: HOME/config, edited by people. Lands in: config_<name>, replaced whole. A file with one problem is refused
-whole, since half a rule set sends money to the wrong team; what was landed before then stays.
+whole, since half a rule set sends money to the wrong team; what was landed before then stays. Where nothing was, the
+built-in policies hold and a CSV has no rows, as if there were none.
 
 A CSV is UTF-8 (a byte-order mark is fine), separated by commas, one record a line; lines that start with # are
 comments. Validity is half-open, [valid_from, valid_to), and blank is open.
@@ -20,7 +21,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from ingest.config import ConfigError, load_allocation_policies, load_policies
+from ingest.allocation_policies import list_default_rows
+from ingest.config import ConfigError, list_built_in_policies, load_allocation_policies, load_policies
 from ingest.contracts import COUNT, DATE, DATED_FACTS, POLICY_FACTS, RATE, LandingTable
 from ingest.fact_rules import FACT_RULES, FactRules
 from ingest.home import Home
@@ -73,13 +75,18 @@ class DatedFact:
     problems: tuple[FactProblem, ...]
 
 
+def get_fact_path(home: Home, name: str) -> Path:
+    """The file in HOME/config that says the fact."""
+    return home.policies_path if name in POLICY_FACTS else home.config_dir / f"{name}.csv"
+
+
 def read_dated_fact(home: Home, name: str) -> DatedFact:
     """The facts of HOME/config/<name>.csv, or of policies.yml. A CSV that is absent has no rows.
 
     Never raises for what is in the file: see `problems`.
     """
     table = DATED_FACTS[name]
-    path = home.policies_path if name in POLICY_FACTS else home.config_dir / f"{name}.csv"
+    path = get_fact_path(home, name)
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -103,6 +110,16 @@ def read_dated_fact(home: Home, name: str) -> DatedFact:
     return DatedFact(name, path, landed, version_id, text, tuple(problems))
 
 
+def read_built_in_fact(name: str) -> pa.Table:
+    """What holds while no version of the file was ever landed: the defaults of a policy, no rows of a CSV."""
+    rows: dict[str, list[dict[str, Any]]] = {
+        "policies": _list_policy_rows(list_built_in_policies()),
+        "allocation_policies": list_default_rows(()),
+    }
+    audit = {"_source": "config", "_object": "built-in"}
+    return pa.Table.from_pylist([audit | row for row in rows.get(name, [])], schema=DATED_FACTS[name].schema)
+
+
 def _read_policies(home: Home, name: str) -> tuple[list[dict[str, Any]], list[FactProblem]]:
     # Each reads the whole file: one problem in it refuses both.
     try:
@@ -111,7 +128,11 @@ def _read_policies(home: Home, name: str) -> tuple[list[dict[str, Any]], list[Fa
         return [], [FactProblem(error.path, None, None, text) for text in error.problems]
     if name == "allocation_policies":
         return allocation, []
-    return [{"policy_key": key, "policy_value": value} for key, value in policies.items()], []
+    return _list_policy_rows(policies), []
+
+
+def _list_policy_rows(policies: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"policy_key": key, "policy_value": value} for key, value in policies.items()]
 
 
 class _FactReader:

@@ -10,8 +10,17 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from ingest import lake, slices
-from ingest.contracts import AUDIT_COLUMNS, DATED_FACTS, INSTANT, LITELLM_REQUESTS, LLM_PRICES, TEXT, LandingTable
-from ingest.dated_facts import DatedFact, read_dated_fact
+from ingest.contracts import (
+    AUDIT_COLUMNS,
+    DATED_FACTS,
+    INSTANT,
+    LITELLM_REQUESTS,
+    LLM_PRICES,
+    POLICY_FACTS,
+    TEXT,
+    LandingTable,
+)
+from ingest.dated_facts import DatedFact, read_built_in_fact, read_dated_fact
 from ingest.landing_run import LandingRun, SourceReport
 from ingest.quarantine import QuarantineSpool
 from ingest.reference.llm_prices import gateway_pairs, price_book
@@ -35,6 +44,11 @@ def land_facts(run: LandingRun) -> SourceReport:
         if fact.problems:
             if uris[-1] not in refused:  # policies.yml holds two facts, and is refused once
                 _refuse_fact(fact, spool, report)
+            if name not in landed_ids:
+                # The models find no policy in an empty table, so a first landing may not leave it empty.
+                _replace_table(run, table, read_built_in_fact(name))
+                if uris[-1] not in refused:
+                    report.messages.append(_describe_first_refusal(fact))
             refused.add(uris[-1])
             continue
         is_new = landed_ids.get(name) != fact.version_id
@@ -79,6 +93,13 @@ def _refuse_fact(fact: DatedFact, spool: QuarantineSpool, report: SourceReport) 
         scope = "object" if problem.position is None else "row"
         spool.add(str(fact.path), scope, problem.position, problem.field, problem.reason, problem.found)
         report.messages.append(str(problem))
+
+
+def _describe_first_refusal(fact: DatedFact) -> str:
+    holds = (
+        "the built-in policies hold" if fact.name in POLICY_FACTS else "the run goes on as if there were no such file"
+    )
+    return f"{fact.path}: no version of it was ever landed: until it is corrected {holds}"
 
 
 def _replace_table(run: LandingRun, table: LandingTable, rows: pa.Table) -> bool:

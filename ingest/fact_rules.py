@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from ingest.values import CURRENCY_PATTERN
+
 _CURRENCY_PATTERN: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 _TEAM_PATTERN: Final = re.compile(r"(?!(?i:unallocated|shared|untagged|unknown)$).+")
 _EMAIL_PATTERN: Final = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
@@ -27,6 +29,10 @@ class FactRules:
 
 _TEAM = (_TEAM_PATTERN, "a team; unallocated, shared, untagged and unknown are where dollars stand that have none")
 _CURRENCY = (_CURRENCY_PATTERN, "three capitals of ISO 4217, such as EUR")
+_BILLED_CURRENCY = (
+    re.compile(CURRENCY_PATTERN, re.ASCII),
+    "three capitals of ISO 4217, such as EUR, or a virtual currency as it is billed, such as Databricks DBUs",
+)
 FACT_RULES: Final = {
     "owners": FactRules(
         key=("rule_id",),
@@ -64,7 +70,7 @@ FACT_RULES: Final = {
         key=("currency_code", "to_currency_code"),
         optional=frozenset({"source"}),
         least={"rate": Decimal("1e-9")},
-        shapes={"currency_code": _CURRENCY, "to_currency_code": _CURRENCY},
+        shapes={"currency_code": _BILLED_CURRENCY, "to_currency_code": _CURRENCY},
     ),
     "price_overrides": FactRules(
         key=("provider", "model", "token_class"),

@@ -26,9 +26,9 @@ from ingest.contracts import (
 from ingest.home import Home, hold_lock
 from ingest.lake import LakeFile
 from ingest.registry import latest_sql
-from ingest.touched import fill_touched, must_redo_all
+from ingest.touched import fill_touched, has_changed, must_redo_all
 
-_UNBUILT_TABLES: Final = (DELIVERIES.name, QUARANTINE.name)
+_UNBUILT_TABLES: Final = (DELIVERIES.name,)
 
 _DAY_RANGE_SQL: Final = {
     OPENCOST_ALLOCATIONS.name: (
@@ -100,7 +100,9 @@ def pin(home: Home, *, full_refresh: bool = False, code_fingerprint: str) -> Bui
         days = _count(warehouse, "raw.touched_days")
         periods = _count(warehouse, "raw.touched_periods")
         warehouse.execute("commit")
-        return BuildPlan(build_id, days, periods, is_full, is_empty=not (is_full or days or periods))
+        # What was refused touches no day, and yet a mart tells of it.
+        is_empty = not (is_full or days or periods or has_changed(warehouse, QUARANTINE.name))
+        return BuildPlan(build_id, days, periods, is_full, is_empty=is_empty)
 
 
 def record_success(home: Home, plan: BuildPlan) -> None:
@@ -170,11 +172,12 @@ def _fill_inputs(warehouse: duckdb.DuckDBPyConnection, code_fingerprint: str) ->
 
     A file's name holds a hash of its content, so equal lists of names are equal rows.
     """
+    warehouse.execute("delete from raw.build_inputs")
     warehouse.execute(
-        """delete from raw.build_inputs;
-        insert into raw.build_inputs
+        """insert into raw.build_inputs
         select table_name, partition_date, md5(string_agg(path, ',' order by path))
-        from build_state.pinned_files group by table_name, partition_date"""
+        from build_state.pinned_files where table_name != ? group by table_name, partition_date""",
+        [QUARANTINE.name],
     )
     warehouse.execute("insert into raw.build_inputs values ('code', null, ?)", [code_fingerprint])
 

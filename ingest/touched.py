@@ -40,6 +40,12 @@ def must_redo_all(warehouse: duckdb.DuckDBPyConnection, code_fingerprint: str) -
     return any(table_name in _ANY_DAY_TABLES for (table_name,) in changed)
 
 
+def has_changed(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> bool:
+    """The table has other files than the last good build was made from."""
+    changed = warehouse.execute(f"select distinct table_name from {_CHANGED_FILES_SQL}").fetchall()
+    return (table_name,) in changed
+
+
 def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None:
     """Write `raw.touched_days` and `raw.touched_periods`.
 

@@ -13,6 +13,10 @@ _MONEY_LIMIT: Final = Decimal(10) ** 20
 ROUNDED_MONEY: Final = "rounded_to_18_places"
 """Repair code of a row that had an amount with more than 18 places."""
 
+CURRENCY_PATTERN: Final = r"^([A-Z]{3}|\S*[A-Za-z]\S*( \S+)+|(?i:[a-z]*(credit|token|unit|point|coin)s?))$"
+"""A code of ISO 4217, or the name of a virtual currency: two words or more, or a word such as Credits. `usd`, `US$` and
+`Dollars` are neither."""
+
 
 def round_money(amount: Decimal) -> Decimal:
     """`amount` at 18 places, half away from zero, as `decimal(38,18)` holds it.

@@ -78,7 +78,10 @@ def _examine_config(home: Home) -> Iterator[Finding]:
             lines = "\n".join(str(problem) for problem in fact.problems[:10])
             more = f"\nand {len(fact.problems) - 10} more" if len(fact.problems) > 10 else ""
             yield Finding(
-                "config", State.WRONG, f"{lines}{more}", f"correct {fact.path}; until then the last valid version holds"
+                "config",
+                State.WRONG,
+                f"{lines}{more}",
+                f"correct {fact.path}; until then the last valid version holds, or the built-in one if there was none",
             )
         else:
             yield Finding("config", State.FINE, f"{fact.path.name}: {fact.table.num_rows:,} rows of {fact.name}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ingest.contracts import FOCUS_CHARGES, INSTANT, MONEY, TEXT
+from ingest.values import CURRENCY_PATTERN
 
 MONEY_COLUMNS: Final = tuple(name for name, kind in FOCUS_CHARGES.columns if kind == MONEY)
 INSTANT_COLUMNS: Final = tuple(name for name, kind in FOCUS_CHARGES.columns if kind == INSTANT)
@@ -206,8 +207,11 @@ def _list_rules(present: Sequence[str], date_format: str | None) -> list[tuple[s
             reason = f"ends before or when {spell(name)}Start begins: periods are [start, end)"
             rules.append((f"{name}_end", f"{name}_end <= {name}_start", reason))
     if "billing_currency" in present:
-        reason = "not a currency code: expected three capital letters (ISO 4217), such as USD"
-        bad = "billing_currency is not null and not regexp_matches(billing_currency, '^[A-Z]{3}$')"
+        reason = (
+            "not a currency code: expected three capital letters (ISO 4217), such as USD, or the name of a virtual "
+            "currency, such as Credits or Databricks DBUs"
+        )
+        bad = f"billing_currency is not null and not regexp_matches(billing_currency, '{CURRENCY_PATTERN}')"
         rules.append(("billing_currency", bad, reason))
     return rules
 

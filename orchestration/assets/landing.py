@@ -7,7 +7,8 @@ from typing import Any, Final
 import dagster as dg
 
 from ingest.contracts import DATED_FACTS, DELIVERIES, LLM_PRICES, QUARANTINE, LandingTable, landing_tables
-from ingest.dated_facts import read_dated_fact
+from ingest.dated_facts import get_fact_path
+from ingest.fact_landing import CONFIG_SOURCE
 from ingest.home import Home
 from ingest.kinds import KINDS
 from ingest.lake import list_files
@@ -155,7 +156,7 @@ def _report_table(home: Home, table: LandingTable, report: LandingReport) -> Ite
     if table.name in _BOOKKEEPING:
         return
     refused = list(chain.from_iterable(list_troubles(source) for source in sources))
-    refused += [str(problem) for name in fact_names for problem in read_dated_fact(home, name).problems]
+    refused += [message for name in fact_names for message in _list_fact_messages(home, name, report)]
     yield make_trouble_result(key, NOTHING_REFUSED, refused, dg.AssetCheckSeverity.ERROR)
     quarantined = sum(source.rows_quarantined for source in sources)
     yield dg.AssetCheckResult(
@@ -165,6 +166,13 @@ def _report_table(home: Home, table: LandingTable, report: LandingReport) -> Ite
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"rows_quarantined": quarantined},
     )
+
+
+def _list_fact_messages(home: Home, name: str, report: LandingReport) -> list[str]:
+    """What landing said of the config file that holds the fact."""
+    start = f"{get_fact_path(home, name)}:"
+    messages = chain.from_iterable(source.messages for source in report.sources if source.source_name == CONFIG_SOURCE)
+    return [message for message in messages if message.startswith(start)]
 
 
 def _describe_sources(sources: list[SourceReport]) -> dict[str, Any]:

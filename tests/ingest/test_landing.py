@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 from ingest import lake
-from ingest.contracts import FOCUS_CHARGES, LITELLM_REQUESTS, QUARANTINE
+from ingest.allocation_policies import METHODS
+from ingest.contracts import DATED_FACTS, FOCUS_CHARGES, LITELLM_REQUESTS, QUARANTINE
 from ingest.home import Home
 from ingest.landing import count_changes, land
 from ingest.registry import Registry
@@ -118,6 +119,37 @@ def test_config_facts_land_with_their_versions_and_a_bad_file_keeps_the_last_goo
     texts = [row["text"] for row in table.to_pylist() if row["name"] == "fx_rates"]
     assert ["1.08" in text for text in texts] == [True, False]
     assert "1.09" in texts[1]
+
+
+def test_policies_that_are_broken_from_the_start_leave_the_built_in_ones_and_say_so(home: Home) -> None:
+    configure(home)
+    home.policies_path.write_text("allocation:\n  - {subject: idle, method: guess}\n")
+    report = land(home)
+    assert report.has_refusals
+    messages = find(report, "config").messages
+    assert "method" in messages[0] and "until it is corrected the built-in policies hold" in messages[1]
+    allocation, policies = DATED_FACTS["allocation_policies"], DATED_FACTS["policies"]
+    assert query(home, allocation, "count(distinct subject), min(policy_id)") == [(len(METHODS), "default/charge_mode")]
+    assert query(home, policies, "count(*) > 0") == [(True,)]
+
+    home.policies_path.write_text("allocation:\n  - {subject: idle, method: even}\n")
+    assert not land(home).has_refusals
+    assert query(home, allocation, "count(*) filter (where subject = 'idle' and method = 'even')") == [(1,)]
+    home.policies_path.write_text("allocation:\n  - {subject: idle, method: guess}\n")
+    assert not any("built-in" in message for message in find(land(home), "config").messages)
+    assert query(home, allocation, "count(*) filter (where subject = 'idle' and method = 'even')") == [(1,)]
+
+
+def test_a_csv_that_is_broken_from_the_start_counts_as_absent_and_says_so(home: Home) -> None:
+    configure(home)
+    (home.config_dir / "owners.csv").write_text("rule_id,team\nr1,ml\n")
+    report = land(home)
+    assert report.has_refusals
+    assert any(
+        "owners.csv" in message and "as if there were no such file" in message
+        for message in find(report, "config").messages
+    )
+    assert query(home, DATED_FACTS["owners"], "count(*)") == [(0,)]
 
 
 # --- crashes, storage, memory ----------------------------------------------------------------------------------------

@@ -6,11 +6,7 @@ with lines as (
     select
         *,
         {{ charge_key() }} as charge_key,
-        case
-            when lower(consumed_unit) in ('token', 'tokens') then 1
-            when lower(consumed_unit) in ('1k tokens', '1000 tokens', 'thousand tokens') then 1000
-            when lower(consumed_unit) in ('1m tokens', '1000000 tokens', 'million tokens') then 1000000
-        end as tokens_per_unit
+        {{ tokens_per_unit('consumed_unit') }} as tokens_per_unit
     from {{ ref('stg_focus__charges') }}
     where billing_period_start_date in (
         select billing_period_start_date from {{ source('build', 'touched_periods') }}
