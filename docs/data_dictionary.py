@@ -14,6 +14,7 @@ FAMILIES = {
     "unit_economics": "Unit economics",
     "tco": "Energy and total cost of ownership",
     "waste": "Waste",
+    "govern": "Governance",
 }
 HEADER = """# Data dictionary
 

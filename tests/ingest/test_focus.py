@@ -202,19 +202,6 @@ def test_an_unknown_currency_lands_as_it_is(tmp_path: Path) -> None:
     assert only_row(read_cells(tmp_path, BillingCurrency="XQZ"))["billing_currency"] == "XQZ"
 
 
-def test_a_virtual_currency_lands_by_its_name_and_nothing_of_it_becomes_dollars(tmp_path: Path) -> None:
-    row = only_row(read_cells(tmp_path, BillingCurrency="Acme Credits"))
-    assert row["billing_currency"] == "Acme Credits"
-    priced = only_row(read_cells(tmp_path, BillingCurrency="USD", PricingCurrency="Databricks DBUs", BilledCost="5.5"))
-    assert (priced["billing_currency"], priced["pricing_currency"]) == ("USD", "Databricks DBUs")
-    assert priced["billed_cost"] == Decimal("5.5")
-
-
-@pytest.mark.parametrize("text", ["US$", "??", "$", "Euro"])
-def test_a_misspelt_currency_is_no_virtual_one(tmp_path: Path, text: str) -> None:
-    assert [field for _, field, *_ in read_cells(tmp_path, BillingCurrency=text).refused] == ["BillingCurrency"]
-
-
 @pytest.mark.parametrize(
     ("starts", "expected"),
     [(["4/1/25", "5/1/25"], datetime(2025, 4, 1)), (["1/4/25", "1/5/25"], datetime(2025, 4, 1))],
