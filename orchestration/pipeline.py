@@ -91,4 +91,4 @@ def _list_troubles(result: dg.ExecuteInProcessResult) -> list[str]:
         told = evaluation.metadata.get(TROUBLES)
         if not evaluation.passed and isinstance(told, dg.JsonMetadataValue):
             troubles += cast(list[str], told.value)
-    return troubles
+    return list(dict.fromkeys(troubles))  # two tables may come from one file
