@@ -43,7 +43,8 @@ summed as (
 rated as (
     select
         summed.*,
-        case when summed.currency_code = 'USD' then 1 else fx_rates.usd_per_unit end as usd_per_unit
+        case when summed.currency_code = 'USD' then 1 else fx_rates.usd_per_unit end as usd_per_unit,
+        fx_rates.rate_source as fx_rate_source
     from summed
     left join {{ ref('stg_config__fx_rates') }} as fx_rates
         on
@@ -85,6 +86,7 @@ select
     )) as charge_version,
     usd_per_unit is not null as is_admitted,
     usd_per_unit,
+    fx_rate_source,
     {{ costs(unit='local') }},
     {{ costs(usd(convert_usd('@_local', 'usd_per_unit')) ~ ' as $') }}
 from rated

@@ -8,6 +8,7 @@ select
     currency_code,
     is_admitted,
     max(usd_per_unit) as usd_per_unit,
+    max(fx_rate_source) as fx_rate_source,
     cast(sum(charge_line_count) as bigint) as charge_line_count,
     {{ costs('cast(sum($) as decimal(38, 18)) as $', unit='local') }},
     billing_period_start_date

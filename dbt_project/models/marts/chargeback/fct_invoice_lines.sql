@@ -40,6 +40,7 @@ select
     lines.currency_code,
     {{ costs('lines.$', unit='local') }},
     cast(slices.usd_per_unit as decimal(18, 9)) as usd_per_unit,
+    slices.fx_rate_source,
     {{ costs('cast(' ~ convert_usd('lines.@_local', 'slices.usd_per_unit') ~ ' as decimal(18, 9)) as $') }}
 from lines
 left join {{ ref('int_charges__slices') }} as slices
