@@ -5,7 +5,7 @@ Every problem of a file is named at once: file, line, key, what was found, what 
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
@@ -17,13 +17,18 @@ from pydantic_core import ErrorDetails
 
 from ingest.allocation_policies import AllocationPolicy, list_default_rows
 from ingest.home import Home
+from ingest.server_options import check_server_options
+from ingest.source import OptionProblem, SourceKind
 from ingest.validity import Validity, find_overlaps
 from ingest.wording import list_names
 
 STORAGE_OPTIONS: Final = ("region", "endpoint_url", "profile")
 """Options of every kind of source; a kind may read more of its own."""
 
-_SECRET_PATTERN: Final = re.compile(r"secret|password|access_key|token$", re.IGNORECASE)
+SERVER_SCHEMES: Final = ("http", "https", "postgresql")
+"""What a location that is asked and not listed starts with."""
+
+_SECRET_PATTERN: Final = re.compile(r"(?:secret|password|access_key)(?!_env$|_file$)|token$", re.IGNORECASE)
 _CONTROL_PATTERN: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NAME_PATTERN: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
@@ -47,9 +52,15 @@ def _check_location(location: str) -> str:
     if not location.strip() or _CONTROL_PATTERN.search(location):
         raise ValueError("a path, a glob, a folder, or s3://bucket/prefix")
     scheme, separator, _ = location.partition("://")
-    if separator and scheme != "s3":
-        raise ValueError("a path, a glob, a folder, or s3://bucket/prefix; no other scheme is read")
+    if separator and scheme != "s3" and scheme not in SERVER_SCHEMES:
+        raise ValueError("a path, a glob, a folder, s3://bucket/prefix or a server; no other scheme is read")
     return location
+
+
+def is_server(location: str) -> bool:
+    """True for the address of a server, which is asked and not listed."""
+    scheme, separator, _ = location.partition("://")
+    return bool(separator) and scheme in SERVER_SCHEMES
 
 
 def _check_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +70,7 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any]:
         if name in STORAGE_OPTIONS and not (isinstance(value, str) and value):
             problems.append(f"{name} as a text that is not empty")
         elif _SECRET_PATTERN.search(name):
-            problems.append(f"no {name}: keys come from the environment or from a profile of ~/.aws, never from here")
+            problems.append(f"no {name}: keys come from the environment or from files, never from here")
         elif near and name not in STORAGE_OPTIONS:
             # A kind's own options are the kind's to judge, but a slip in a common one would pass unseen.
             problems.append(f"{near[0]}, not {name}")
@@ -125,8 +136,8 @@ class Policies(_Strict):
     """Who pays for what nobody owns alone."""
 
 
-def load_sources(home: Home, known_kinds: Collection[str]) -> SourcesFile:
-    """sources.yml, each source of one of `known_kinds`. Raises `ConfigError`."""
+def load_sources(home: Home, known_kinds: Mapping[str, SourceKind]) -> SourcesFile:
+    """sources.yml, each source of one of `known_kinds`, with options that its server reads. Raises `ConfigError`."""
     document = _Document(home.sources_path, SourcesFile)
     problems = list(document.problems)
     first_position: dict[str, int] = {}
@@ -138,9 +149,31 @@ def load_sources(home: Home, known_kinds: Collection[str]) -> SourcesFile:
         if isinstance(name, str) and first_position.setdefault(name, position) != position:
             taken = f"a name of its own; sources[{first_position[name]}] has this one"
             problems.append(document.describe(("sources", position, "name"), repr(name), taken))
+    for position, source in enumerate(document.value.sources if document.value and not problems else ()):
+        for problem in _check_server(source, known_kinds[source.kind]):
+            key = ("sources", position, *problem.name.split("."))
+            problems.append(document.describe(key, problem.found, problem.allowed))
     if problems or document.value is None:
         raise ConfigError(home.sources_path, problems)
     return document.value
+
+
+def _check_server(source: SourceConfig, kind: SourceKind) -> Iterator[OptionProblem]:
+    """What is wrong with a location that is a server's address, and with its options, by dotted key."""
+    if not is_server(source.location):
+        return
+    schemes = () if kind.server is None else kind.server.schemes
+    parts = urlsplit(source.location)
+    if kind.server is None or parts.scheme not in schemes:
+        allowed = "a path, a glob, a folder, s3://bucket/prefix" + "".join(f", {scheme}://host" for scheme in schemes)
+        yield OptionProblem("location", repr(parts.scheme), f"{allowed}; no other scheme is read by {kind.kind}")
+        return
+    if not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:
+        allowed = f"{parts.scheme}://host[:port][/path] with no user, password or query in it"
+        yield OptionProblem("location", "another address", allowed)
+    for check in (check_server_options, kind.server.check_options):
+        for problem in check(source.options):
+            yield OptionProblem(f"options.{problem.name}", problem.found, problem.allowed)
 
 
 def load_policies(home: Home) -> dict[str, str]:

@@ -6,13 +6,17 @@ from ingest.allocation_policies import ALLOCATION_TEMPLATE
 
 SOURCES_TEMPLATE: Final = """\
 # What to land. A source is a name, a kind, and a location: a path, a glob (** crosses folders), a folder (all files
-# in it), or s3://bucket/prefix. Paths are relative to this home; absolute ones and ~ work too.
+# in it), s3://bucket/prefix, or the address of a server. Paths are relative to this home; absolute ones and ~ work too.
 # `wattledger doctor` checks this file.
 reporting_currency: USD
 sources: []
 #  - {name: aws-focus, kind: focus, location: "exports/aws/*.csv.gz"}
 #  - {name: cluster, kind: opencost_allocation, location: "exports/opencost/"}
 #  - {name: gpus, kind: dcgm_prometheus, location: "exports/dcgm/**/*.json"}
+#  - name: more-gpus
+#    kind: dcgm_prometheus
+#    location: "https://prometheus.example:9090"
+#    options: {since: 2026-10-01, token_env: PROMETHEUS_TOKEN}  # credentials by the name of a variable or a file
 #  - name: gateway
 #    kind: litellm
 #    location: "s3://logs/litellm/"

@@ -7,11 +7,12 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from ingest import lake, quarantine
 from ingest.bill_landing import land_bills
-from ingest.config import SourceConfig, load_sources
+from ingest.config import SourceConfig, is_server, load_sources
 from ingest.contracts import LLM_PRICES
 from ingest.fact_landing import CONFIG_SOURCE, PRICES_SOURCE, land_facts, land_prices
 from ingest.home import Home, hold_lock
@@ -21,8 +22,9 @@ from ingest.log_landing import land_logs
 from ingest.quarantine import QuarantineSpool
 from ingest.reading import Readers
 from ingest.registry import Registry
+from ingest.server_landing import land_windows, list_due_windows
 from ingest.source import SourceKind
-from ingest.storage import StorageError, list_objects
+from ingest.storage import StorageError, StoredObject, list_objects
 
 _VACUUM_SECONDS: Final = 7 * 86_400
 
@@ -40,12 +42,17 @@ class LandingReport:
 
 
 def count_changes(home: Home) -> dict[str, int]:
-    """Objects that `land` would read now, by source; a source that cannot be listed counts none. Writes nothing."""
+    """Objects that `land` would read and windows that it would ask for now, by source; a source that cannot be listed
+    counts none. Writes nothing.
+    """
     changes: dict[str, int] = {}
     with lake.open_engine(home) as engine:
         registry = Registry(home, engine)
         for source in load_sources(home, KINDS).sources:
             known = registry.read_source(source.name)
+            if is_server(source.location):
+                changes[source.name] = len(list_due_windows(source, KINDS[source.kind], known, datetime.now(UTC)))
+                continue
             options_id = hash_options(source)
             try:
                 objects = list_objects(source.location, source.options, home.path)
@@ -106,15 +113,18 @@ def _open_run(home: Home, progress: Progress | None) -> Iterator[LandingRun]:
 def _land_source(run: LandingRun, source: SourceConfig, kind: SourceKind) -> SourceReport:
     report = SourceReport(source.name, source.kind, kind.table.name)
     spool = QuarantineSpool(source.name, kind.kind, run.spool_dir)
+    objects: list[StoredObject] = []
     try:
-        objects = list_objects(source.location, source.options, run.home.path)
+        if is_server(source.location):
+            land_windows(run, source, kind, report)
+        else:
+            objects = list_objects(source.location, source.options, run.home.path)
     except StorageError as error:
         report.is_stale = True
         report.messages.append(str(error))
         spool.add(source.location, "object", None, None, str(error))
-        objects = None
-    run.replace_quarantine(source.name, {source.location} - {item.uri for item in objects or ()}, spool)
-    if objects is not None:
+    run.replace_quarantine(source.name, {source.location} - {item.uri for item in objects}, spool)
+    if not report.is_stale and not is_server(source.location):
         if not objects:
             report.messages.append(f"{source.location}: nothing there yet")
         run.forget_withdrawn(source, kind, run.registry.read_source(source.name), {item.uri for item in objects})

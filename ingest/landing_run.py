@@ -10,11 +10,12 @@ from pathlib import Path
 import duckdb
 
 from ingest import lake, quarantine
-from ingest.config import SourceConfig
+from ingest.config import STORAGE_OPTIONS, SourceConfig
 from ingest.home import Home
 from ingest.quarantine import QuarantineSpool
 from ingest.reading import Readers, ReadObject
 from ingest.registry import REFUSED, Registry, RegistryRow, supersede
+from ingest.server_options import SERVER_OPTIONS
 from ingest.source import SourceKind
 from ingest.storage import StoredObject
 
@@ -99,7 +100,7 @@ class LandingRun:
 
 def hash_options(source: SourceConfig) -> str:
     """An id of what may change how a source's objects are read."""
-    reading = {key: value for key, value in source.options.items() if key not in ("region", "endpoint_url", "profile")}
+    reading = {key: value for key, value in source.options.items() if key not in (*STORAGE_OPTIONS, *SERVER_OPTIONS)}
     return lake.hash_text(source.kind, json.dumps(reading, sort_keys=True, default=str))
 
 

@@ -9,7 +9,7 @@ from ingest import lake, slices
 from ingest.config import SourceConfig
 from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading, utc_text
 from ingest.quarantine import QuarantineSpool
-from ingest.reading import Reading, ReadObject
+from ingest.reading import AnswerShrankError, Reading, ReadObject
 from ingest.registry import LANDED, REFUSED, RegistryRow, supersede
 from ingest.source import SourceKind
 from ingest.storage import StoredObject
@@ -86,6 +86,10 @@ def _commit_batch(
     report.repairs.update(repairs)
     rows: list[RegistryRow] = []
     for item in read:
+        if isinstance(item.refusal, AnswerShrankError):
+            report.deliveries_unchanged += 1
+            report.messages.append(f"{item.stored.uri}: {item.refusal.reason}")
+            continue
         if item.refusal is not None:
             refused.refuse_object(item.stored.uri, item.refusal)
             report.messages.append(f"{item.stored.uri}: {item.refusal.reason}")

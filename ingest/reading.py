@@ -35,6 +35,17 @@ _TASKS_PER_READER: Final = 6
 _MOST_READERS: Final = 8  # each may take some 500 MB
 
 
+class AnswerShrankError(ObjectRefusedError):
+    """A server lost what it had: what landed of the window before stands, and is no fault of the answer."""
+
+
+@dataclass(frozen=True)
+class PulledObject(StoredObject):
+    """A server's answer on disk. `least_rows` is what landed of its window before, where rows can only be added."""
+
+    least_rows: int = 0
+
+
 @dataclass
 class ReadObject:
     """One object after its kind has read it."""
@@ -96,7 +107,13 @@ def _read_object(task: ReadingTask, kind: SourceKind, stored: StoredObject, sink
     try:
         path = fetch(stored, task.source.options, task.scratch_dir / "objects")
         sha256 = _hash_file(path)
-        kind.read(SourceObject(stored.uri, path, stored.modified_at, task.source.options), sink)
+        if not isinstance(stored, PulledObject) or stored.size_bytes:  # a server may have nothing of a window
+            kind.read(SourceObject(stored.uri, path, stored.modified_at, task.source.options), sink)
+        if isinstance(stored, PulledObject) and sink.rows_written < stored.least_rows:
+            raise AnswerShrankError(
+                f"{sink.rows_written:,} rows where {stored.least_rows:,} landed before, which are kept: "
+                "the server has lost some since, or keeps them no longer"
+            )
         if not stored.is_local:
             path.unlink(missing_ok=True)
     except ObjectRefusedError as error:

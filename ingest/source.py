@@ -1,12 +1,13 @@
 """The one shape of a source kind: read one object, hand typed rows to a sink, name what was refused.
 
 A kind is a module with one class. It never decides what is replaced or when: `ingest.landing` does, from the rows'
-own claims for billing and from the object for logs and telemetry.
+own claims for billing and from the object for logs and telemetry. A kind that can also be asked of a server names its
+`ServerKind`: that one writes what the server has of a window to a file, which the kind then reads like any object.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -36,6 +37,63 @@ class ObjectRefusedError(Exception):
         self.found = found
 
 
+@dataclass(frozen=True)
+class Window:
+    """A span of what a server has, `[start, end)`, aware UTC: what one delivery of it is."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class OptionProblem:
+    """One option of a source that cannot be used. `found` never holds a secret."""
+
+    name: str
+    found: str
+    allowed: str
+
+
+class Server(Protocol):
+    """One server, reached. `pull` is called from several threads at once."""
+
+    def check(self) -> str:
+        """What answers there, in a few words, by a question that costs it nothing. Raises `ServerError`."""
+        ...
+
+    def read_clock(self) -> datetime:
+        """The server's time, aware UTC. Raises `ServerError`."""
+        ...
+
+    def pull(self, window: Window, target: Path) -> None:
+        """Write all that the server has of the window to a new file. Raises `ServerError`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class ServerKind(Protocol):
+    """How records of a kind are asked of a server, window by window."""
+
+    schemes: ClassVar[tuple[str, ...]]
+    window: ClassVar[timedelta]
+    """The length of a window; it divides a day or is a day. Never an option: a window is a delivery's identity."""
+
+    re_read: ClassVar[timedelta]
+    """For so long after its end a window is asked again: late samples, restated costs."""
+
+    is_append_only: ClassVar[bool]
+    """True when what was once there stays: a later answer with fewer rows is a loss at the server, never landed."""
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """What is wrong with the kind's own options, unknown ones included; the common ones are checked already."""
+        ...
+
+    def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> Server:
+        """Make ready to ask; relative paths in options start at `base_dir`. Raises `ServerError`."""
+        ...
+
+
 class RowSink(Protocol):
     """Takes what a kind read. Memory stays bounded when batches do (about 100,000 rows)."""
 
@@ -60,6 +118,9 @@ class SourceKind(Protocol):
 
     partition_date_sql: ClassVar[str]
     """SQL over the contract's columns that gives a row's partition date."""
+
+    server: ClassVar[ServerKind | None]
+    """How to ask a server for it; None for kinds that come as objects alone."""
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Read all rows of one object into the sink.

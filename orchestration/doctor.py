@@ -10,11 +10,12 @@ from typing import Final
 
 from delivery.publish import MARTS_FILE, read_build_id
 from ingest.books import BooksError, list_closes, verify_close
-from ingest.config import ConfigError, SourceConfig, load_sources
+from ingest.config import ConfigError, SourceConfig, is_server, load_sources
 from ingest.contracts import DATED_FACTS, POLICY_FACTS
 from ingest.dated_facts import read_dated_fact
 from ingest.home import Home, LockHeldError, hold_lock
 from ingest.kinds import KINDS
+from ingest.server_landing import reach_server
 from ingest.storage import StorageError, list_objects
 from orchestration.build_state import NotBuiltError, read_built
 from orchestration.landed import SourceTotals, read_quarantine_reasons, read_source_totals
@@ -98,6 +99,10 @@ def _examine_sources(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Fi
     for source in sources:
         yield _examine_location(source, home)
         landed = totals.get(source.name)
+        if landed and landed.silence:
+            yield Finding(
+                f"source {source.name}", State.NOTE, landed.silence, "see whether it was silent then, or its export is"
+            )
         if landed is None:
             yield Finding(f"source {source.name}", State.NOTE, "nothing of it has landed yet", "wattledger run")
         elif newest and landed.data_through_at and newest - landed.data_through_at > _LATE_AFTER:
@@ -112,6 +117,9 @@ def _examine_sources(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Fi
 def _examine_location(source: SourceConfig, home: Home) -> Finding:
     area = f"source {source.name}"
     try:
+        if is_server(source.location):
+            with reach_server(source, KINDS[source.kind], home) as server:
+                return Finding(area, State.FINE, f"{source.location}: {server.check()} answers")
         count = len(list_objects(source.location, source.options, home.path))
     except StorageError as error:
         return Finding(area, State.WRONG, f"not reachable: {error}", f"correct its location in {home.sources_path}")

@@ -7,7 +7,7 @@ from typing import Final
 from ingest import lake
 from ingest.contracts import DELIVERIES, QUARANTINE
 from ingest.home import Home
-from ingest.registry import REFUSED, latest_sql
+from ingest.registry import LANDED, REFUSED, latest_sql
 
 _SOURCES_SQL: Final = """
 select
@@ -18,6 +18,8 @@ select
     sum(rows_read)::bigint as rows_read,
     sum(rows_landed)::bigint as rows_landed,
     sum(rows_quarantined)::bigint as rows_quarantined,
+    count(distinct object_uri) filter (where status = $landed and rows_read = 0) as empty_object_count,
+    max(object_uri) filter (where status = $landed and rows_read = 0) as last_empty_object_uri,
     max(data_through_at) as data_through_at,
     max(landed_at) as landed_at
 from ({rows})
@@ -45,8 +47,17 @@ class SourceTotals:
     rows_read: int
     rows_landed: int
     rows_quarantined: int
+    empty_object_count: int
+    last_empty_object_uri: str | None
     data_through_at: datetime | None  # UTC
     landed_at: datetime  # UTC
+
+    @property
+    def silence(self) -> str | None:
+        """What to know of objects, or windows of a server, that were read and had nothing in them."""
+        if not self.empty_object_count:
+            return None
+        return f"{self.empty_object_count:,} of its objects or windows have no rows, last {self.last_empty_object_uri}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ def read_source_totals(home: Home) -> list[SourceTotals]:
     """By source name; a source of which nothing was ever read is absent."""
     with lake.open_engine(home) as engine:
         rows = latest_sql(lake.select_files_sql(engine, DELIVERIES, lake.list_files(home, DELIVERIES)))
-        found = engine.execute(_SOURCES_SQL.format(rows=rows), {"refused": REFUSED}).fetchall()
+        found = engine.execute(_SOURCES_SQL.format(rows=rows), {"refused": REFUSED, "landed": LANDED}).fetchall()
     return [SourceTotals(*values) for values in found]
 
 

@@ -160,6 +160,9 @@ def print_sources(console: Console, home: Home) -> None:
             f"{source.data_through_at:%Y-%m-%d %H:%M}" if source.data_through_at else "-",
         )
     console.print(table)
+    for source in totals:
+        if source.silence:
+            console.print(f"{source.source_name}: {source.silence}", soft_wrap=True, markup=False)
 
 
 def print_marts(console: Console, home: Home) -> None:

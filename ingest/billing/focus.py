@@ -17,7 +17,7 @@ from ingest.billing.claims import Claim, ClaimSink
 from ingest.billing.focus_sql import INSTANT_COLUMNS, MONEY_COLUMNS, TypedSelect
 from ingest.contracts import FOCUS_CHARGES, LandingTable
 from ingest.payload import iterate_blocks
-from ingest.source import ObjectRefusedError, RowSink, SourceObject
+from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
 
 _ROWS_PER_BATCH: Final = 20_000
 _HEADER_BYTES: Final = 1 << 20
@@ -56,6 +56,7 @@ class Focus:
     table: ClassVar[LandingTable] = FOCUS_CHARGES
     refuses_whole_deliveries: ClassVar[bool] = True
     partition_date_sql: ClassVar[str] = "cast(billing_period_start as date)"
+    server: ClassVar[ServerKind | None] = None
     claim_columns: ClassVar[tuple[str, ...]] = _CLAIM_COLUMNS
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:

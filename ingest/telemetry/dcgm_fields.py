@@ -60,6 +60,11 @@ _ALIASES: Final = {
 } | {"DCGM_FI_DEV_GPU_ENERGY_JOULES_TOTAL": FieldName("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", 1000.0)}  # 1611
 
 
+def list_metrics(name: str) -> list[str]:
+    """Every metric that lands under a name, itself first."""
+    return [name, *(alias for alias, field in _ALIASES.items() if field.name == name)]
+
+
 def resolve_field(metric: str) -> FieldName:
     """The name `metric` lands under; itself when it is no alias."""
     return _ALIASES.get(metric) or FieldName(metric)

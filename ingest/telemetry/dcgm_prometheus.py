@@ -1,7 +1,8 @@
 """Read GPU samples of the DCGM exporter: Prometheus API answers and exposition text, told apart by content.
 
 Source: `query_range` and `query` answers (Prometheus, VictoriaMetrics, Thanos) saved as JSON, or the text of the
-exporter's `/metrics`; gzip or not. Units stay the field's own (W, mJ, MiB, 0..100 for `*_UTIL`, 0..1 for `PROF_*`).
+exporter's `/metrics`; gzip or not; or such a server, asked (`prometheus_server`). Units stay the field's own (W, mJ,
+MiB, 0..100 for `*_UTIL`, 0..1 for `PROF_*`).
 """
 
 import math
@@ -17,8 +18,10 @@ import pyarrow as pa
 
 from ingest.contracts import DCGM_SAMPLES, LandingTable
 from ingest.payload import read_payload
-from ingest.source import ObjectRefusedError, RowSink, SourceObject
+from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
 from ingest.telemetry.dcgm_fields import resolve_field
+from ingest.telemetry.prometheus_answer import Series, decode_answer, is_pulled, iterate_pulled
+from ingest.telemetry.prometheus_server import PrometheusServerKind
 from ingest.telemetry.prometheus_text import parse_labels, split_sample
 from ingest.values import parse_instant
 
@@ -61,44 +64,6 @@ _CONSTANTS: Final = pa.schema(
         ("_extra", pa.string()),
     ]
 )
-
-
-class _Series(msgspec.Struct):
-    """One result of an answer as it should be."""
-
-    metric: dict[str, str]
-    values: list[tuple[float, str]] | None = None
-    value: tuple[float, str] | None = None
-
-
-class _LooseSeries(msgspec.Struct):
-    """One result of an answer that has a malformed sample somewhere."""
-
-    metric: dict[str, str]
-    values: list[Any] | None = None
-    value: Any = None
-
-
-class _Data(msgspec.Struct):
-    resultType: str | None = None
-    result: list[_Series] = msgspec.field(default_factory=list)
-
-
-class _LooseData(msgspec.Struct):
-    resultType: str | None = None
-    result: list[_LooseSeries] = msgspec.field(default_factory=list)
-
-
-class _Answer(msgspec.Struct):
-    status: str | None = None
-    data: _Data | None = None
-    error: str | None = None
-    errorType: str | None = None
-    isPartial: bool | None = None
-
-
-class _LooseAnswer(_Answer):
-    data: _LooseData | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 @dataclass
@@ -153,6 +118,7 @@ class DcgmPrometheus:
     table: ClassVar[LandingTable] = DCGM_SAMPLES
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(sampled_at as date)"
+    server: ClassVar[ServerKind | None] = PrometheusServerKind()
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write one row per sample, with a null value where DCGM or Prometheus had none.
@@ -161,55 +127,40 @@ class DcgmPrometheus:
         Positions are running sample numbers in JSON, line numbers in text. Raises `ObjectRefusedError` when the
         object is neither form, or an answer that reports an error.
         """
-        payload = read_payload(source_object)
         batch = _Batch()
-        if payload.lstrip()[:1] in (b"{", b"["):
+        if is_pulled(source_object):
+            position = 0
+            for metric, answer in iterate_pulled(source_object):
+                position = _read_answer(answer, source_object.options, batch, sink, metric, position)
+        elif (payload := read_payload(source_object)).lstrip()[:1] in (b"{", b"["):
             _read_answer(payload, source_object.options, batch, sink)
         else:
             _read_text(payload, source_object, batch, sink)
         batch.write(sink)
 
 
-def _read_answer(payload: bytes, options: Mapping[str, Any], batch: _Batch, sink: RowSink) -> None:
-    answer = _decode_answer(payload)
-    if answer.status == "error" or answer.error:
-        raise ObjectRefusedError(
-            f"Prometheus answered with an error: {answer.error or 'no message'}; repeat the query",
-            field="error",
-            found=answer.errorType or "",
-        )
-    if answer.data is None or answer.data.resultType not in ("matrix", "vector"):
-        found = None if answer.data is None else answer.data.resultType
-        raise ObjectRefusedError(
-            "not a `query_range` or `query` answer: expected `data.resultType` matrix or vector",
-            field="data.resultType",
-            found=str(found),
-        )
-    repairs = ["partial_answer"] if answer.isPartial else []
-    position = 0
-    for series in answer.data.result:
+def _read_answer(
+    payload: bytes,
+    options: Mapping[str, Any],
+    batch: _Batch,
+    sink: RowSink,
+    asked_metric: str | None = None,
+    position: int = 0,
+) -> int:
+    """The position of the last sample. `asked_metric` is what series without a name of their own are of."""
+    answer = decode_answer(payload)
+    repairs = ["partial_answer"] if answer.is_partial else []
+    for series in answer.result:
         samples = series.values if series.values is not None else [] if series.value is None else [series.value]
         first = position + 1
         position += len(samples)
-        seconds, values, positions = _split_samples(samples, first, sink, is_checked=isinstance(series, _Series))
+        seconds, values, positions = _split_samples(samples, first, sink, is_checked=isinstance(series, Series))
+        if asked_metric is not None:
+            series.metric.setdefault("__name__", asked_metric)
         _add_series(series.metric, options, repairs, batch, sink, (seconds, values, positions))
         if len(batch.seconds) >= _SAMPLES_PER_BATCH:
             batch.write(sink)
-
-
-def _decode_answer(payload: bytes) -> _Answer:
-    try:
-        return msgspec.json.decode(payload, type=_Answer)
-    except msgspec.ValidationError:
-        pass
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ObjectRefusedError(f"not JSON: {error}", found=payload[:200].decode(errors="replace")) from error
-    try:
-        return msgspec.json.decode(payload, type=_LooseAnswer)
-    except msgspec.DecodeError as error:
-        raise ObjectRefusedError(
-            f"not a Prometheus answer: {error}", found=payload[:200].decode(errors="replace")
-        ) from error
+    return position
 
 
 def _split_samples(

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ingest.contracts import MONEY, NUMBER, OPENCOST_ALLOCATIONS, LandingTable
 from ingest.payload import read_payload
-from ingest.source import ObjectRefusedError, RowSink, SourceObject
+from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
 from ingest.values import ROUNDED_MONEY, parse_instant, round_money
 
 _ROWS_PER_BATCH: Final = 20_000
@@ -73,6 +73,7 @@ class OpencostAllocation:
     table: ClassVar[LandingTable] = OPENCOST_ALLOCATIONS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(window_start_at as date)"
+    server: ClassVar[ServerKind | None] = None
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write one row per allocation; refuse malformed ones by running number and field.

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ingest.contracts import LITELLM_REQUESTS, LandingTable
 from ingest.payload import iterate_lines, read_payload
-from ingest.source import ObjectRefusedError, RowSink, SourceObject
+from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
 from ingest.tokens.litellm_records import ROW_SCHEMA, BadRecordError, read_record
 
 _ROWS_PER_BATCH: Final = 20_000
@@ -28,6 +28,7 @@ class Litellm:
     table: ClassVar[LandingTable] = LITELLM_REQUESTS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(started_at as date)"
+    server: ClassVar[ServerKind | None] = None
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write one row per readable record; refuse the others by line (or by place in the array) and field.

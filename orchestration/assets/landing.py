@@ -76,7 +76,7 @@ def make_landing_assets() -> list[dg.AssetsDefinition]:
                 progress=lambda source, done, total: progress.report(f"land {source}", done, total),
             )
             for source in report.sources:
-                context.log.info(describe_report(source))
+                context.log.info("\n".join([describe_report(source), *source.messages]))
             for name in (name for name in names if name in selected):
                 yield from _report_table(opened, landing_tables()[name], report)
 

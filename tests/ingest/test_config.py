@@ -4,8 +4,7 @@ import pytest
 
 from ingest.config import ConfigError, Policies, load_policies, load_sources
 from ingest.home import Home
-
-KINDS = ("focus", "litellm", "dcgm_prometheus")
+from ingest.kinds import KINDS
 
 
 def read_problems(home: Home, sources_yml: str) -> list[str]:
@@ -23,8 +22,8 @@ def test_a_new_homes_config_is_valid_and_has_no_source(home: Home):
 def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
     text = home.sources_path.read_text().replace("sources: []", "sources:").replace("\n#  ", "\n  ")
     home.sources_path.write_text(text)
-    loaded = load_sources(home, (*KINDS, "opencost_allocation"))
-    assert [source.name for source in loaded.sources] == ["aws-focus", "cluster", "gpus", "gateway"]
+    loaded = load_sources(home, KINDS)
+    assert [source.name for source in loaded.sources] == ["aws-focus", "cluster", "gpus", "more-gpus", "gateway"]
     policies = "\n".join(line.removeprefix("# ") for line in home.policies_path.read_text().splitlines()[1:])
     expected = load_policies(home)
     home.policies_path.write_text(policies)
@@ -60,7 +59,7 @@ def test_every_problem_is_named_at_once_with_key_line_found_and_allowed(home: Ho
         "reporting_curency (line 1): found an unknown key; allowed: reporting_currency, sources; "
         "did you mean reporting_currency?",
         "sources[0].name (line 3): found 'AWS Focus'; allowed: lower-case",
-        "sources[0].kind (line 3): found 'focsu'; allowed: dcgm_prometheus, focus, litellm; did you mean focus?",
+        f"sources[0].kind (line 3): found 'focsu'; allowed: {', '.join(sorted(KINDS))}; did you mean focus?",
         "sources[1].location (line 4): found nothing; allowed: this key is required",
         "sources[1].locatoin (line 6): found an unknown key; allowed: kind, location, name, options; "
         "did you mean location?",

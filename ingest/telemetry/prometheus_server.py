@@ -1,0 +1,197 @@
+"""Ask Prometheus, or what speaks its HTTP API, for the DCGM samples of an hour.
+
+Each metric that is there is one `query_range`, rolled up to the step: gauges by their mean, so that a short spike is
+not sampled away, counters by their last value. Both look back one step and no further: a plain selector would let a
+pod's last sample live on for five minutes after its end. Samples come late by remote write: two hours are asked again.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Final
+
+from ingest.http_client import Answer, AnswerTooLongError, HttpClient, QuestionRefusedError, ServerError
+from ingest.server_options import check_names
+from ingest.source import OptionProblem, Window
+from ingest.telemetry.dcgm_fields import list_metrics, resolve_field
+
+PULLED_START: Final = b'{"asked_metric":'
+"""How a line of a pulled file starts: the metric asked for, which a roll-up's answer does not name, and the answer."""
+
+MOST_POINTS: Final = 11_000
+"""Prometheus refuses a question for more points of one series."""
+
+_MOST_ANSWER_BYTES: Final = 32 << 20
+_COUNTERS: Final = re.compile(
+    r"_TOTAL|_ENERGY_|_COUNTER$|_COUNT$|_VIOLATION$|_REMAPPED_ROWS$|_XID_|^dcgm_(total|pcie|xid|nvlink)"
+)
+_USUAL_STEP_SECONDS: Final = 60
+_USUAL_METRICS: Final = (  # what the states, the energy and the memory of GPUs are told by
+    "DCGM_FI_PROF_SM_ACTIVE",
+    "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
+    "DCGM_FI_DEV_GPU_UTIL",
+    "DCGM_FI_DEV_FB_TOTAL",
+    "DCGM_FI_DEV_FB_USED",
+    "DCGM_FI_DEV_FB_FREE",
+    "DCGM_FI_DEV_FB_RESERVED",
+    "DCGM_FI_DEV_POWER_USAGE",
+    "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION",
+)
+_USUAL_REPLICA_LABELS: Final = ("prometheus_replica", "replica")
+_METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_MATCHER: Final = r'[a-zA-Z_][a-zA-Z0-9_]*\s*(?:=~|!~|!=|=)\s*"(?:[^"\\\x00-\x1f]|\\.)*"'
+_SELECTOR: Final = re.compile(rf"\s*{_MATCHER}\s*(?:,\s*{_MATCHER}\s*)*")
+_OWN_OPTIONS: Final = ("cluster", "step_seconds", "metrics", "selector", "replica_labels")
+# Thanos and VictoriaMetrics answer with what they have when a store is down, unless told not to.
+_WHOLE_ANSWERS: Final = (("partial_response", "false"), ("deny_partial_response", "1"))
+
+
+class PrometheusServerKind:
+    """Prometheus, Thanos, Mimir, VictoriaMetrics: an hour of samples at a time."""
+
+    schemes: ClassVar[tuple[str, ...]] = ("http", "https")
+    window: ClassVar[timedelta] = timedelta(hours=1)
+    re_read: ClassVar[timedelta] = timedelta(hours=2)
+    is_append_only: ClassVar[bool] = True
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """`cluster`, `step_seconds`, `metrics`, `selector`, `replica_labels`."""
+        yield from check_names(options, _OWN_OPTIONS)
+        step = options.get("step_seconds", _USUAL_STEP_SECONDS)
+        if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= 300 or 3600 % step:
+            allowed = "whole seconds from 1 to 300 that divide an hour, no fewer than the scrape interval"
+            yield OptionProblem("step_seconds", repr(step), allowed)
+        for name, pattern, what in (("metrics", _METRIC, "DCGM field"), ("replica_labels", _LABEL, "label")):
+            value = options.get(name, [])
+            if not isinstance(value, list) or not all(
+                isinstance(item, str) and pattern.fullmatch(item) for item in value
+            ):
+                yield OptionProblem(name, repr(value), f"a list of {what} names")
+        selector = options.get("selector", 'a=""')
+        if not isinstance(selector, str) or not _SELECTOR.fullmatch(selector):
+            yield OptionProblem("selector", repr(selector), 'label matchers, such as cluster="prod",job=~"dcgm.*"')
+        if not isinstance(options.get("cluster", ""), str):
+            yield OptionProblem("cluster", repr(options["cluster"]), "a text")
+
+    def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> "PrometheusServer":
+        return PrometheusServer(HttpClient(location, options, base_dir), options)
+
+
+class PrometheusServer:
+    """One Prometheus."""
+
+    def __init__(self, client: HttpClient, options: Mapping[str, Any]) -> None:
+        self._client = client
+        self._step_seconds: int = options.get("step_seconds", _USUAL_STEP_SECONDS)
+        self._wanted = {resolve_field(name).name for name in options.get("metrics") or _USUAL_METRICS}
+        self._matchers = f",{options['selector']}" if options.get("selector") else ""
+        self._replica_labels: Sequence[str] = options.get("replica_labels", _USUAL_REPLICA_LABELS)
+        self._most_points = MOST_POINTS
+
+    def check(self) -> str:
+        """The version where the server tells it. Raises `ServerError`."""
+        self._ask_clock()
+        try:
+            told = json.loads(self._client.ask("/api/v1/status/buildinfo", ()).body)
+            return f"Prometheus {told['data']['version']}"
+        except (ServerError, ValueError, LookupError, TypeError):  # optional in what speaks the API
+            return "a Prometheus API"
+
+    def read_clock(self) -> datetime:
+        return self._ask_clock().answered_at
+
+    def pull(self, window: Window, target: Path) -> None:
+        """One line for each metric and chunk of time."""
+        with target.open("wb") as file:
+            for name in self._list_names(window):
+                self._pull_metric(name, window, file)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask_clock(self) -> Answer:
+        answer = self._client.ask("/api/v1/query", [("query", "vector(1)")])
+        self._read_success(answer)
+        return answer
+
+    def _list_names(self, window: Window) -> list[str]:
+        """The metrics that are there, under whatever names this exporter's version gives them."""
+        names = "|".join(sorted(metric for name in self._wanted for metric in list_metrics(name)))
+        asked = [
+            ("match[]", f'{{__name__=~"{names}"{self._matchers}}}'),
+            ("start", _show(window.start - timedelta(seconds=self._step_seconds))),  # as far as the first point looks
+            ("end", _show(window.end)),
+            *_WHOLE_ANSWERS,
+        ]
+        found = self._read_success(self._client.ask("/api/v1/label/__name__/values", asked))
+        if found is None:
+            return []
+        if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+            raise ServerError(f"{self._client.location}: no list of metric names: correct `location`")
+        # Some servers that speak the API do not narrow the list.
+        return sorted(name for name in set(found) if resolve_field(name).name in self._wanted)
+
+    def _pull_metric(self, name: str, window: Window, file: BinaryIO) -> None:
+        """Chunks as long as the server answers; both ends of a question are inclusive."""
+        step = timedelta(seconds=self._step_seconds)
+        start = window.start
+        while start < window.end:
+            points = min(self._most_points, -(-(window.end - start) // step))
+            line_start = file.tell()
+            file.write(PULLED_START + json.dumps(name).encode() + b',"answer":')
+            try:
+                self._client.save(
+                    "/api/v1/query_range",
+                    [
+                        ("query", self._write_query(name)),
+                        ("start", _show(start)),
+                        ("end", _show(start + (points - 1) * step)),
+                        ("step", str(self._step_seconds)),
+                        *_WHOLE_ANSWERS,
+                    ],
+                    file,
+                    _MOST_ANSWER_BYTES,
+                )
+            except (AnswerTooLongError, QuestionRefusedError) as error:
+                if (isinstance(error, QuestionRefusedError) and not _is_too_much(error)) or points == 1:
+                    raise
+                file.seek(line_start)
+                file.truncate()
+                self._most_points = min(
+                    self._most_points, points // 2
+                )  # for all that follows: it would be too much again
+                continue
+            file.write(b"}\n")
+            start += points * step
+
+    def _write_query(self, name: str) -> str:
+        rollup = "last_over_time" if _COUNTERS.search(name) else "avg_over_time"
+        series = f'{rollup}({{__name__="{name}"{self._matchers}}}[{self._step_seconds}s])'
+        if not self._replica_labels:
+            return series
+        return f"max without ({', '.join(self._replica_labels)}) ({series})"
+
+    def _read_success(self, answer: Answer) -> Any:
+        """`data` of an answer. Raises `ServerError` for one that is no success."""
+        try:
+            told = json.loads(answer.body)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict) or told.get("status") != "success":
+            raise ServerError(
+                f"{self._client.location}: not an answer of the Prometheus API. "
+                "Correct `location`: the address before /api/v1."
+            )
+        return told.get("data")
+
+
+def _is_too_much(error: QuestionRefusedError) -> bool:
+    """The question is good, and too large: fewer points at a time may be answered."""
+    return error.status == 422 or "maximum resolution" in error.body or "exceed" in error.body
+
+
+def _show(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

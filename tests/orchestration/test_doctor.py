@@ -1,0 +1,92 @@
+"""What the doctor says of sources that are servers."""
+
+from pathlib import Path
+
+import pytest
+
+from ingest import http_client
+from ingest.home import create_home
+from orchestration.doctor import Finding, State, examine_home
+from tests.ingest.landed import configure
+from tests.ingest.scripted_server import Question, Reply, ScriptedServer
+
+
+def examine(tmp_path: Path, *sources: str) -> list[Finding]:
+    home = create_home(tmp_path / "home")
+    configure(home, *sources)
+    return list(examine_home(home))
+
+
+def gpus(location: str, options: str) -> str:
+    return f'{{name: gpus, kind: dcgm_prometheus, location: "{location}", options: {{{options}}}}}'
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("step_seconds: 60", "options.since (line 3): found nothing; allowed: the first day to read"),
+        ("since: 2026-02-30", "options.since (line 3): found '2026-02-30'; allowed: the first day"),
+        ("since: 2026-10-01, until: soon", "options.until (line 3): found 'soon'; allowed: the day after the last"),
+        ("since: 2026-10-01, step_seconds: 7", "options.step_seconds (line 3): found 7; allowed: whole seconds from 1"),
+        ("since: 2026-10-01, step_second: 60", "found an unknown option; allowed: "),
+        ("since: 2026-10-01, metrics: 'a'", "options.metrics (line 3): found 'a'; allowed: a list of DCGM field"),
+        ("since: 2026-10-01, selector: 'a=b'", "options.selector (line 3): found 'a=b'; allowed: label matchers"),
+        ("""since: 2026-10-01, selector: 'a="b"} or {c="d"'""", "allowed: label matchers"),
+        ("since: 2026-10-01, replica_labels: [a b]", "allowed: a list of label names"),
+        ("since: 2026-10-01, cluster: 7", "options.cluster (line 3): found 7; allowed: a text"),
+        ("since: 2026-10-01, re_read_hours: -1", "found -1; allowed: a number from 0 to 8760"),
+        ("since: 2026-10-01, timeout_seconds: 0", "found 0; allowed: a number from 1 to 3600"),
+        ("since: 2026-10-01, token_env: 'ey-hunter2'", "options.token_env (line 3): found another text; allowed: the"),
+        ("since: 2026-10-01, token: hunter2", "no token: keys come from the environment or from files"),
+        ("since: 2026-10-01, password: hunter2", "no password: keys come from the environment or from files"),
+        ("since: 2026-10-01, password_env: P", "found one without the other; allowed: user with password_env"),
+        ("since: 2026-10-01, token_env: A, token_file: b", "options.token_file (line 3): found a second credential"),
+        ('since: 2026-10-01, tenant: "a\\nb"', "options.tenant (line 3): found 'a\\nb'; allowed: a text"),
+    ],
+)
+def test_a_servers_options_are_checked_with_key_and_line(tmp_path: Path, options: str, told: str):
+    (config,) = [item for item in examine(tmp_path, gpus("http://127.0.0.1:9", options)) if item.state is State.WRONG][
+        :1
+    ]
+    assert config.area == "config"
+    assert told in config.text
+    assert "hunter2" not in config.text
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (gpus("http://me:hunter2@metrics:9090", "since: 2026-10-01"), "found another address; allowed: http://host"),
+        (gpus("http://metrics:9090?x=1", "since: 2026-10-01"), "found another address; allowed: http://host"),
+        (gpus("postgresql://db/litellm", "since: 2026-10-01"), "found 'postgresql'; allowed: a path"),
+        ('{name: bills, kind: focus, location: "https://bills"}', "no other scheme is read by focus"),
+        ('{name: bills, kind: focus, location: "ftp://bills"}', "no other scheme is read"),
+    ],
+)
+def test_an_address_that_the_kind_cannot_ask_is_refused(tmp_path: Path, source: str, told: str):
+    config = next(item for item in examine(tmp_path, source) if item.state is State.WRONG)
+    assert config.area == "config" and "location (line 3)" in config.text and told in config.text
+    assert "hunter2" not in config.text
+
+
+def test_a_server_that_answers_is_fine_and_one_that_does_not_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http_client, "FIRST_PAUSE_SECONDS", 0.01)
+
+    def answer(question: Question) -> Reply:
+        data = '{"version":"2.53.1"}' if question.path.endswith("buildinfo") else "{}"
+        return Reply(f'{{"status":"success","data":{data}}}')
+
+    server = ScriptedServer(answer)
+    source = gpus(f"{server.location}/prometheus/", "since: 2026-10-01")
+    (finding,) = [item for item in examine(tmp_path, source) if item.area == "source gpus" and "answers" in item.text]
+    assert finding == Finding("source gpus", State.FINE, f"{server.location}/prometheus/: Prometheus 2.53.1 answers")
+    assert {item.path for item in server.questions} == {
+        "/prometheus/api/v1/query",
+        "/prometheus/api/v1/status/buildinfo",
+    }
+    server.answer = lambda _: Reply("no", status=403)
+    (finding,) = [
+        item for item in examine(tmp_path, source) if item.area == "source gpus" and item.state is State.WRONG
+    ]
+    assert "status 403: no credential is not enough" in finding.text
+    server.close()
