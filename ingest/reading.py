@@ -41,7 +41,7 @@ class AnswerShrankError(ObjectRefusedError):
 
 @dataclass(frozen=True)
 class PulledObject(StoredObject):
-    """A server's answer on disk. `least_rows` is what landed of its window before, where rows can only be added."""
+    """A server's answer on disk. With fewer rows than `least_rows` it tells of a loss at the server."""
 
     least_rows: int = 0
 
@@ -111,7 +111,7 @@ def _read_object(task: ReadingTask, kind: SourceKind, stored: StoredObject, sink
             kind.read(SourceObject(stored.uri, path, stored.modified_at, task.source.options), sink)
         if isinstance(stored, PulledObject) and sink.rows_written < stored.least_rows:
             raise AnswerShrankError(
-                f"{sink.rows_written:,} rows where {stored.least_rows:,} landed before, which are kept: "
+                f"{sink.rows_written:,} rows, fewer than landed before, which are kept: "
                 "the server has lost some since, or keeps them no longer"
             )
         if not stored.is_local:

@@ -178,7 +178,7 @@ class _Puller:
             etag=answer_hash,
             modified_at=self._now,
             path=target,
-            least_rows=self._count_standing_rows(uri),
+            least_rows=self._count_least_rows(uri),
         )
 
     def _take(self, future: "Future[PulledObject]") -> PulledObject:
@@ -190,12 +190,12 @@ class _Puller:
                 "Free some space there, or mend its rights."
             ) from error
 
-    def _count_standing_rows(self, uri: str) -> int:
-        if not self._server_kind.is_append_only:
-            return 0
+    def _count_least_rows(self, uri: str) -> int:
+        """All that landed of a window before, where rows are only added; one, where they are restated."""
         options_id = hash_options(self._source)
         rows = self._run.registry.read_source(self._source.name).get(uri, ())
-        return sum(row.rows_landed for row in rows if row.status == LANDED and row.options_sha256 == options_id)
+        standing = sum(row.rows_landed for row in rows if row.status == LANDED and row.options_sha256 == options_id)
+        return standing if self._server_kind.is_append_only else min(standing, 1)
 
     def _land_pulled(self, pulled: Sequence[tuple[Window, PulledObject]], due_count: int, empty: list[Window]) -> None:
         objects = [item for _, item in pulled]

@@ -83,7 +83,8 @@ class ServerKind(Protocol):
     """For so long after its end a window is asked again: late samples, restated costs."""
 
     is_append_only: ClassVar[bool]
-    """True when what was once there stays: a later answer with fewer rows is a loss at the server, never landed."""
+    """True when what was once there stays: a later answer with fewer rows is a loss at the server, never landed. Where
+    rows may be restated, only an answer without any is."""
 
     def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
         """What is wrong with the kind's own options, unknown ones included; the common ones are checked already."""

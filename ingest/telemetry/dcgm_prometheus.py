@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from ingest.contracts import DCGM_SAMPLES, LandingTable
 from ingest.payload import read_payload
+from ingest.pulled_lines import is_pulled, iterate_pulled
 from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
 from ingest.telemetry.dcgm_fields import resolve_field
-from ingest.telemetry.prometheus_answer import Series, decode_answer, is_pulled, iterate_pulled
+from ingest.telemetry.prometheus_answer import Series, decode_answer
 from ingest.telemetry.prometheus_server import PrometheusServerKind
 from ingest.telemetry.prometheus_text import parse_labels, split_sample
 from ingest.values import parse_instant

@@ -1,8 +1,8 @@
 """Read answers of the allocation API of OpenCost and Kubecost.
 
-Source: `GET /allocation` (OpenCost) or `/model/allocation` (Kubecost) saved as JSON, gzip or not: one map of
-allocations per step of the window. Costs are in the currency the server is set to, exact to the places it sends; list
-prices unless it reconciles with a cloud bill.
+Source: `GET /allocation` (OpenCost) or `/model/allocation` (Kubecost) saved as JSON, gzip or not, or asked of the
+server (`opencost_server`): one map of allocations per step of the window. Costs are in the currency the server is set
+to, exact to the places it sends; list prices unless it reconciles with a cloud bill.
 """
 
 import json
@@ -16,7 +16,9 @@ import pyarrow as pa
 
 from ingest.contracts import MONEY, NUMBER, OPENCOST_ALLOCATIONS, LandingTable
 from ingest.payload import read_payload
+from ingest.pulled_lines import is_pulled, iterate_pulled
 from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
+from ingest.telemetry.opencost_server import OpencostServerKind
 from ingest.values import ROUNDED_MONEY, parse_instant, round_money
 
 _ROWS_PER_BATCH: Final = 20_000
@@ -73,7 +75,7 @@ class OpencostAllocation:
     table: ClassVar[LandingTable] = OPENCOST_ALLOCATIONS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(window_start_at as date)"
-    server: ClassVar[ServerKind | None] = None
+    server: ClassVar[ServerKind | None] = OpencostServerKind()
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write one row per allocation; refuse malformed ones by running number and field.
@@ -81,9 +83,10 @@ class OpencostAllocation:
         Raises `ObjectRefusedError` when it is no allocation answer, or one that reports a failure.
         """
         rows: list[dict[str, Any]] = []
-        for position, (name, record) in enumerate(_iterate_allocations(_read_answer(source_object)), start=1):
+        for position, (asked, name, record) in enumerate(_iterate_allocations(source_object), start=1):
             try:
                 row = _read_allocation(name, record)
+                _check_window(row, asked)
             except _BadRecordError as error:
                 sink.refuse_row(position, error.field, error.reason, error.found)
                 continue
@@ -99,9 +102,16 @@ class OpencostAllocation:
             sink.write(pa.Table.from_pylist(rows, schema=_SCHEMA))
 
 
-def _read_answer(source_object: SourceObject) -> list[Any]:
+def _iterate_answers(source_object: SourceObject) -> Iterator[tuple[str | None, bytes]]:
+    """Yield (window asked for, answer); nobody knows what a saved answer was asked for."""
+    if is_pulled(source_object):
+        yield from iterate_pulled(source_object)
+    else:
+        yield None, read_payload(source_object)
+
+
+def _read_steps(payload: bytes) -> list[Any]:
     """The steps of the answer, each a map of allocations, an empty map or null."""
-    payload = read_payload(source_object)
     try:
         answer = json.loads(payload, parse_float=Decimal, parse_constant=lambda _: None)
     except UnicodeDecodeError as error:
@@ -139,16 +149,28 @@ def _read_answer(source_object: SourceObject) -> list[Any]:
     return data
 
 
-def _iterate_allocations(steps: list[Any]) -> Iterator[tuple[str, Any]]:
-    for step in steps:
-        if step is None:
-            continue
-        if not isinstance(step, dict):
-            raise ObjectRefusedError("a step is not a map of allocations", field="data", found=str(step)[:200])
-        for name, record in step.items():
-            if isinstance(record, dict) and "type" in record and "cpuCostAdjustment" not in record:
-                raise ObjectRefusedError("an assets answer: ask `/allocation` instead", field="type", found=name[:200])
-            yield name, record
+def _iterate_allocations(source_object: SourceObject) -> Iterator[tuple[str | None, str, Any]]:
+    for asked, answer in _iterate_answers(source_object):
+        for step in _read_steps(answer):
+            if step is None:
+                continue
+            if not isinstance(step, dict):
+                raise ObjectRefusedError("a step is not a map of allocations", field="data", found=str(step)[:200])
+            for name, record in step.items():
+                if isinstance(record, dict) and "type" in record and "cpuCostAdjustment" not in record:
+                    raise ObjectRefusedError(
+                        "an assets answer: ask `/allocation` instead", field="type", found=name[:200]
+                    )
+                yield asked, name, record
+
+
+def _check_window(row: dict[str, Any], asked: str | None) -> None:
+    """A server that answers for another time than it was asked for would be counted twice."""
+    if asked is None:
+        return
+    start, _, end = asked.partition(",")
+    if row["window_start_at"] < _parse_instant(start) or row["window_end_at"] > _parse_instant(end):
+        raise _BadRecordError("window", f"outside {asked}, which was asked for", row["allocation_name"])
 
 
 def _read_allocation(key: str, record: Any) -> dict[str, Any]:

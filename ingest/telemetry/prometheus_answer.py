@@ -1,14 +1,12 @@
-"""Answers of the Prometheus HTTP API: one document, or the lines of a pulled file, each with the metric asked for."""
+"""Answers of the Prometheus HTTP API, decoded: fast where they are well-formed, loosely where they are not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from ingest.payload import iterate_lines
-from ingest.source import ObjectRefusedError, SourceObject
-from ingest.telemetry.prometheus_server import PULLED_START
+from ingest.source import ObjectRefusedError
 
 
 class Series(msgspec.Struct):
@@ -49,33 +47,12 @@ class _LooseDocument(_Document):
     data: _LooseData | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
-class _PulledLine(msgspec.Struct):
-    asked_metric: str
-    answer: msgspec.Raw
-
-
 @dataclass(frozen=True)
 class Answer:
     """The series of a successful answer."""
 
     result: Sequence[Series | LooseSeries]
     is_partial: bool
-
-
-def is_pulled(source_object: SourceObject) -> bool:
-    """True for a file that asking a server wrote."""
-    with source_object.path.open("rb") as file:
-        return file.read(len(PULLED_START)) == PULLED_START
-
-
-def iterate_pulled(source_object: SourceObject) -> Iterator[tuple[str, bytes]]:
-    """Yield (metric asked for, answer), one in memory at a time."""
-    for number, line in iterate_lines(source_object):
-        try:
-            pulled = msgspec.json.decode(line, type=_PulledLine)
-        except msgspec.DecodeError as error:
-            raise ObjectRefusedError(f"an answer that is no JSON: {error}", position=number) from error
-        yield pulled.asked_metric, bytes(pulled.answer)
 
 
 def decode_answer(payload: bytes) -> Answer:

@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Final
 
 from ingest.http_client import Answer, AnswerTooLongError, HttpClient, QuestionRefusedError, ServerError
+from ingest.pulled_lines import save_line
 from ingest.server_options import check_names
 from ingest.source import OptionProblem, Window
 from ingest.telemetry.dcgm_fields import list_metrics, resolve_field
-
-PULLED_START: Final = b'{"asked_metric":'
-"""How a line of a pulled file starts: the metric asked for, which a roll-up's answer does not name, and the answer."""
 
 MOST_POINTS: Final = 11_000
 """Prometheus refuses a question for more points of one series."""
@@ -140,31 +138,20 @@ class PrometheusServer:
         start = window.start
         while start < window.end:
             points = min(self._most_points, -(-(window.end - start) // step))
-            line_start = file.tell()
-            file.write(PULLED_START + json.dumps(name).encode() + b',"answer":')
+            asked = [
+                ("query", self._write_query(name)),
+                ("start", _show(start)),
+                ("end", _show(start + (points - 1) * step)),
+                ("step", str(self._step_seconds)),
+                *_WHOLE_ANSWERS,
+            ]
             try:
-                self._client.save(
-                    "/api/v1/query_range",
-                    [
-                        ("query", self._write_query(name)),
-                        ("start", _show(start)),
-                        ("end", _show(start + (points - 1) * step)),
-                        ("step", str(self._step_seconds)),
-                        *_WHOLE_ANSWERS,
-                    ],
-                    file,
-                    _MOST_ANSWER_BYTES,
-                )
+                save_line(self._client, "/api/v1/query_range", asked, name, file, _MOST_ANSWER_BYTES)
             except (AnswerTooLongError, QuestionRefusedError) as error:
                 if (isinstance(error, QuestionRefusedError) and not _is_too_much(error)) or points == 1:
                     raise
-                file.seek(line_start)
-                file.truncate()
-                self._most_points = min(
-                    self._most_points, points // 2
-                )  # for all that follows: it would be too much again
+                self._most_points = min(self._most_points, points // 2)  # for all that follows: it would be so again
                 continue
-            file.write(b"}\n")
             start += points * step
 
     def _write_query(self, name: str) -> str:

@@ -97,7 +97,7 @@ def roll_up() -> list[tuple[object, ...]]:
 
 def test_three_hours_land_as_they_were_backfilled(home: Home, prometheus: str):
     configure(home, source(prometheus))
-    report = find(land(home), "gpus")
+    report = find(land(home, only_sources=["gpus"]), "gpus")
     expected = roll_up()
     landed = sorted(query(home, DCGM_SAMPLES, SAMPLES), key=str)
     assert [row[:5] for row in landed] == [row[:5] for row in expected]
@@ -109,7 +109,7 @@ def test_three_hours_land_as_they_were_backfilled(home: Home, prometheus: str):
 
 def test_mig_and_vgpu_and_the_exporters_own_pod_are_told_apart(home: Home, prometheus: str):
     configure(home, source(prometheus))
-    land(home)
+    land(home, only_sources=["gpus"])
     rows = query(
         home,
         DCGM_SAMPLES,
@@ -128,7 +128,7 @@ def test_mig_and_vgpu_and_the_exporters_own_pod_are_told_apart(home: Home, prome
 
 def test_a_pod_that_ended_does_not_live_on(home: Home, prometheus: str):
     configure(home, source(prometheus))
-    land(home)
+    land(home, only_sources=["gpus"])
     ((last_at,),) = query(home, DCGM_SAMPLES, "max(sampled_at) filter (where pod = 'train-0')")
     # Its last sample stands at half a minute before; a plain selector would show it until 00:44.
     assert last_at == datetime(2025, 6, 1, 0, 40)
@@ -136,20 +136,20 @@ def test_a_pod_that_ended_does_not_live_on(home: Home, prometheus: str):
 
 def test_settled_windows_are_not_asked_again_and_other_options_ask_anew(home: Home, prometheus: str):
     configure(home, source(prometheus))
-    land(home)
+    land(home, only_sources=["gpus"])
     before = query(home, DCGM_SAMPLES, SAMPLES)
     assert count_changes(home) == {"gpus": 0}
-    again = find(land(home), "gpus")
+    again = find(land(home, only_sources=["gpus"]), "gpus")
     assert (again.deliveries_landed, again.deliveries_unchanged, again.messages) == (0, 24, [])
     configure(home, source(prometheus, "timeout_seconds: 30", "re_read_hours: 1"))
     assert count_changes(home) == {"gpus": 0}
     configure(home, source(prometheus, "step_seconds: 120", "metrics: [DCGM_FI_DEV_POWER_USAGE]"))
     assert count_changes(home) == {"gpus": 24}
-    land(home)
+    land(home, only_sources=["gpus"])
     rows = query(home, DCGM_SAMPLES, "distinct metric, minute(sampled_at) % 2")
     assert rows == [(POWER, 0)]
     configure(home, source(prometheus))
-    land(home)
+    land(home, only_sources=["gpus"])
     assert query(home, DCGM_SAMPLES, SAMPLES) == before
 
 
@@ -157,26 +157,26 @@ def test_a_server_that_answers_little_at_a_time_is_asked_for_less(
     home: Home, prometheus: str, blocks: Path, tmp_path: Path
 ):
     configure(home, source(prometheus))
-    land(home)
+    land(home, only_sources=["gpus"])
     whole = query(home, DCGM_SAMPLES, SAMPLES)
     # 60 points of 2 series are too many for it, with what their means are made of.
     with run_prometheus(blocks, tmp_path, "--query.max-samples=60") as address:
         configure(home, source(f"http://{address}").replace("name: gpus", "name: narrow"))
-        report = find(land(home), "narrow")
+        report = find(land(home, only_sources=["narrow"]), "narrow")
     assert (report.deliveries_landed, report.deliveries_refused) == (24, 0)
     assert query(home, DCGM_SAMPLES, SAMPLES) == sorted([*whole, *whole], key=_nulls_last)
 
 
 def test_a_step_of_a_second_stays_below_the_limit_of_points(home: Home, prometheus: str):
     configure(home, source(prometheus, "step_seconds: 1", "metrics: [DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION]"))
-    report = find(land(home), "gpus")
+    report = find(land(home, only_sources=["gpus"]), "gpus")
     assert (report.deliveries_refused, report.is_stale) == (0, False)
     assert report.rows_landed == HOURS * 120 * (2 if is_range_closed() else 1)
 
 
 def test_a_selector_narrows_what_is_asked(home: Home, prometheus: str):
     configure(home, source(prometheus, """selector: 'UUID=~"GPU-[bc]",Hostname="n1"'""", "cluster: fra1"))
-    land(home)
+    land(home, only_sources=["gpus"])
     assert query(home, DCGM_SAMPLES, "distinct gpu_uuid, cluster") == [("GPU-b", "fra1")]
 
 
@@ -215,14 +215,14 @@ def test_tls_by_a_ca_file_and_a_password_by_its_file(home: Home, blocks: Path, t
     with run_prometheus(blocks, folder, web_config=web_config) as address:
         options = ("user: finops", "password_file: password", "ca_file: ca.pem")
         configure(home, source(f"https://{address}", *options[:2]))
-        report = find(land(home), "gpus")
+        report = find(land(home, only_sources=["gpus"]), "gpus")
         assert report.is_stale and "options.ca_file" in report.messages[0]
         (home.path / "password").write_text("open sesam\n")
         configure(home, source(f"https://{address}", *options))
-        report = find(land(home), "gpus")
+        report = find(land(home, only_sources=["gpus"]), "gpus")
         assert report.is_stale and "the credential of password_file is not enough" in report.messages[0]
         (home.path / "password").write_text("open sesame\n")
-        report = find(land(home), "gpus")
+        report = find(land(home, only_sources=["gpus"]), "gpus")
         assert (report.is_stale, report.deliveries_landed) == (False, 24)
     assert query(home, QUARANTINE, "count(*)") == [(0,)]
     holders = [file.name for file in home.path.rglob("*") if file.is_file() and b"open sesam" in file.read_bytes()]

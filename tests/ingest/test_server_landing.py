@@ -71,7 +71,7 @@ def land_at(home: Home, prometheus: FakePrometheus) -> Any:
 
     def land_at(hour: float) -> LandingReport:
         prometheus.server.now = DAY + timedelta(hours=hour)
-        return land(home)
+        return land(home, only_sources=["gpus"])
 
     return land_at
 
@@ -121,10 +121,10 @@ def test_what_a_server_lost_stands_and_what_it_has_anew_lands(home: Home, promet
     assert rows_by_hour(home) == {0: 60, 1: 60, 2: 45, 3: 60}
     assert (report.deliveries_landed, report.deliveries_refused, report.is_stale) == (1, 0, False)
     assert report.messages[1] == (
-        "gpus@2025-06-01T00:00Z: 0 rows where 60 landed before, which are kept: the server has lost some since, "
-        "or keeps them no longer"
+        "gpus@2025-06-01T00:00Z: 0 rows, fewer than landed before, which are kept: the server has lost some "
+        "since, or keeps them no longer"
     )
-    assert report.messages[3].startswith("gpus@2025-06-01T02:00Z: 12 rows where 45 landed before")
+    assert report.messages[3].startswith("gpus@2025-06-01T02:00Z: 12 rows, fewer than landed before")
     assert query(home, QUARANTINE, "count(*)") == [(0,)]
     check_counts(home, DCGM_SAMPLES)
     land_at(5)
@@ -142,7 +142,7 @@ def test_clocks_that_differ_are_told_and_the_earlier_one_holds(home: Home, prome
         f'{{name: gpus, kind: dcgm_prometheus, location: "{prometheus.server.location}", '
         f"options: {{since: {datetime.now(UTC):%Y-%m-%d}}}}}",
     )
-    report = find(land(home), "gpus")
+    report = find(land(home, only_sources=["gpus"]), "gpus")
     assert "its clock is 25,200 s ahead of ours" in report.messages[0].replace("25,199", "25,200")
     ends = query(home, DELIVERIES, "max(version) where status = 'landed'")
     assert ends[0][0] <= f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.999999Z}"

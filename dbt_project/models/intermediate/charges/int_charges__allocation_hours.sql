@@ -1,19 +1,16 @@
 -- One row per cluster node, clock hour and holder, of the days being built: what OpenCost says it took of the node in
 -- that hour, in nano-units of OpenCost's own price list (a share, never a price) and in millionths of an hour of a
 -- core, a GiB, a GPU. What OpenCost does not tell by part, its total alone, is `unpriced_weight`.
--- A part of a window is spread over its run by milliseconds. Of windows of several lengths the shortest is heard, so
--- that nobody holds twice. Idle told by cluster is laid on its nodes by what is held on each, part by part, as an
--- estimate.
+-- A part of a window is spread over its run by milliseconds. Idle told by cluster is laid on its nodes by what is held
+-- on each, part by part, as an estimate.
 {%- set weights = ['cpu_weight', 'ram_weight', 'gpu_weight', 'unpriced_weight'] %}
 {%- set measures = weights + ['core_millionths', 'gib_millionths', 'gpu_millionths'] %}
 
 with allocations as (
     select
         *,
-        {{ node_key('coalesce(provider_id, node_name)') }} as node_key,
         -- An answer aggregated by controller names no pod.
         coalesce(pod, controller_name, '') as holder_name,
-        greatest({{ milliseconds_between('window_start_at', 'window_end_at') }}, 3600000) as window_milliseconds,
         greatest({{ nano_usd('coalesce(cpu_cost_usd, 0)') }}, 0) as run_cpu_weight,
         greatest({{ nano_usd('coalesce(ram_cost_usd, 0)') }}, 0) as run_ram_weight,
         greatest({{ nano_usd('coalesce(gpu_cost_usd, 0)') }}, 0) as run_gpu_weight,
@@ -29,36 +26,12 @@ with allocations as (
         ) }} as run_gib_millionths,
         cast(cast(coalesce(gpu_hours, 0) as decimal(28, 6)) * 1000000 as {{ wide_integer_type() }})
             as run_gpu_millionths,
-        {{ milliseconds_between('started_at', 'ended_at') }} as run_milliseconds
-    from {{ ref('stg_opencost__allocations') }}
-    where
-        (provider_id is not null or node_name is not null or allocation_kind = 'idle')
-        and allocation_kind in ('workload', 'idle', 'unmounted', 'shared')
-        and ended_at > started_at
-        and ended_at > (select cast(min(usage_date) as timestamp) from {{ source('build', 'touched_days') }})
-        and started_at < (
-            select cast({{ add_days('max(usage_date)', 1) }} as timestamp) from {{ source('build', 'touched_days') }}
-        )
-),
-
-hours as (
-    select
-        *,
-        {{ explode_hours('started_at', 'ended_at') }} as usage_hour_at
-    from allocations
-),
-
-overlapping as (
-    select
-        *,
+        {{ milliseconds_between('started_at', 'ended_at') }} as run_milliseconds,
         {{ milliseconds_between(
             'greatest(started_at, usage_hour_at)',
             'least(ended_at, ' ~ add_hours('usage_hour_at', 1) ~ ')'
-        ) }} as hour_milliseconds,
-        min(window_milliseconds) over (
-            partition by node_key, case when node_key is null then cluster_name end, usage_hour_at
-        ) as shortest_window_milliseconds
-    from hours
+        ) }} as hour_milliseconds
+    from {{ ref('int_charges__heard_allocations') }}
 ),
 
 weighted as (
@@ -72,8 +45,7 @@ weighted as (
         max(coalesce(controller_name, pod)) as workload_id,
         max(coalesce(is_gpu_shared, false)) as is_estimate,
         {{ listed('sum(' ~ integer_div('run_$ * hour_milliseconds', 'run_milliseconds') ~ ') as $', measures) }}
-    from overlapping
-    where window_milliseconds = shortest_window_milliseconds
+    from allocations
     group by node_key, usage_hour_at, cluster_name, allocation_kind, coalesce(namespace, ''), holder_name
 ),
 

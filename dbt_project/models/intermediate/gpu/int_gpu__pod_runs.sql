@@ -5,32 +5,23 @@
 with runs as (
     select
         *,
-        {{ explode_hours('started_at', 'ended_at') }} as usage_hour_at,
         cast(coalesce(gpu_count, 0) as decimal(18, 6)) as held_gpu_count,
         {{ json_text('labels', "'nvidia_com_gpu_sharing_strategy'") }} as sharing_strategy,
         {{ json_text('labels', "'nvidia_com_gpu_replicas'") }} as replicas_text,
         {{ json_text('labels', "'nvidia_com_mps_active_thread_percentage'") }} as thread_percent_text
-    from {{ ref('stg_opencost__allocations') }}
+    from {{ ref('int_charges__heard_allocations') }}
     where
         allocation_kind = 'workload'
         and pod is not null
-        and coalesce(provider_id, node_name) is not null
         and (gpu_count > 0 or gpu_uuid is not null)
         and not {{ is_gpu_exporter() }}
-        and ended_at > started_at
-        and ended_at > (select cast(min(usage_date) as timestamp) from {{ source('build', 'touched_days') }})
-        and started_at < (
-            select cast({{ add_days('max(usage_date)', 1) }} as timestamp)
-            from {{ source('build', 'touched_days') }}
-        )
 ),
 
--- Windows of several lengths may speak for one hour: they say the same, once each.
 containers as (
     select
         usage_hour_at,
         cluster_name,
-        {{ node_key('coalesce(provider_id, node_name)') }} as node_key,
+        node_key,
         coalesce(namespace, '') as namespace,
         pod,
         coalesce(container, '') as container,
