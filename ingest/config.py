@@ -171,9 +171,12 @@ def _check_server(source: SourceConfig, kind: SourceKind) -> Iterator[OptionProb
     if not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:
         allowed = f"{parts.scheme}://host[:port][/path] with no user, password or query in it"
         yield OptionProblem("location", "another address", allowed)
-    for check in (check_server_options, kind.server.check_options):
-        for problem in check(source.options):
-            yield OptionProblem(f"options.{problem.name}", problem.found, problem.allowed)
+    is_http = parts.scheme in ("http", "https")
+    for problem in (
+        *check_server_options(source.options, is_http=is_http),
+        *kind.server.check_options(source.options),
+    ):
+        yield OptionProblem(f"options.{problem.name}", problem.found, problem.allowed)
 
 
 def load_policies(home: Home) -> dict[str, str]:

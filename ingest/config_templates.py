@@ -21,6 +21,10 @@ sources: []
 #    kind: litellm
 #    location: "s3://logs/litellm/"
 #    options: {region: eu-west-1}  # also endpoint_url and profile; keys come from the environment or ~/.aws
+#  - name: proxy
+#    kind: litellm
+#    location: "postgresql://db.example/litellm"
+#    options: {since: 2026-10-01, user: finops_reader, password_env: LITELLM_PASSWORD}
 """
 
 POLICIES_TEMPLATE: Final = (

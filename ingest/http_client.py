@@ -17,16 +17,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlencode, urlsplit
 
-import tenacity
 import urllib3
 import urllib3.exceptions
 
+from ingest.retrying import ATTEMPTS, LONGEST_ASKED_PAUSE_SECONDS, PassingError, repeat
 from ingest.storage import StorageError
 
-FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS: Final = 30
-_LONGEST_ASKED_PAUSE_SECONDS: Final = 120
-_ATTEMPTS: Final = 6
 _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 150  # longer than the two minutes after which Prometheus ends a question
 _CHUNK_BYTES: Final = 1 << 20
@@ -58,14 +54,6 @@ class QuestionRefusedError(ServerError):
 
 class AnswerTooLongError(ServerError):
     """The answer has more bytes than were allowed: ask for less at a time."""
-
-
-class _PassingError(Exception):
-    """Worth another try. `pause_seconds` is what the server asks for."""
-
-    def __init__(self, message: str, pause_seconds: float = 0.0) -> None:
-        super().__init__(message)
-        self.pause_seconds = pause_seconds
 
 
 @dataclass(frozen=True)
@@ -123,17 +111,11 @@ class HttpClient:
         return target.tell() - start
 
     def _repeat(self, path: str, parameters: Parameters, most_bytes: int, begin: Any, take: Any) -> datetime:
-        retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=_choose_pause,
-            retry=tenacity.retry_if_exception_type(_PassingError),
-            reraise=True,
-        )
         try:
-            return retrying(self._try_once, path, parameters, most_bytes, begin, take)
-        except _PassingError as error:
+            return repeat(lambda: self._try_once(path, parameters, most_bytes, begin, take))
+        except PassingError as error:
             raise ServerError(
-                f"{self.location}: {error}; asked {_ATTEMPTS} times. Check that it is up and reachable from here; "
+                f"{self.location}: {error}; asked {ATTEMPTS} times. Check that it is up and reachable from here; "
                 "the next run goes on where this one stopped."
             ) from error
 
@@ -156,7 +138,7 @@ class HttpClient:
                     take(chunk)
                 # Without a length and without chunks, an end cut off looks like the end.
                 if not last.endswith((b"}", b"]")):
-                    raise _PassingError("an answer that is no JSON, or was cut short" if last else "an empty answer")
+                    raise PassingError("an answer that is no JSON, or was cut short" if last else "an empty answer")
             except BaseException:
                 response.close()
                 raise
@@ -170,7 +152,7 @@ class HttpClient:
         said = _shorten(body, headers)
         if status in (401, 403):
             if headers != self._make_headers():
-                raise _PassingError(f"status {status} with a credential that was renewed meanwhile")
+                raise PassingError(f"status {status} with a credential that was renewed meanwhile")
             who = "no credential" if "Authorization" not in headers else f"the credential of {self._name_credential()}"
             raise ServerError(
                 f"{self.location}: status {status}: {who} is not enough or has expired{said}. "
@@ -178,12 +160,12 @@ class HttpClient:
             )
         if status in _PASSING:
             pause_seconds = _read_retry_after(response.headers.get("Retry-After"))
-            if pause_seconds > _LONGEST_ASKED_PAUSE_SECONDS:
+            if pause_seconds > LONGEST_ASKED_PAUSE_SECONDS:
                 raise ServerError(
                     f"{self.location}: status {status}: it wants to be left alone for {pause_seconds:.0f} s{said}. "
                     "The next run goes on where this one stopped."
                 )
-            raise _PassingError(f"status {status}{said}", pause_seconds)
+            raise PassingError(f"status {status}{said}", pause_seconds)
         if 300 <= status < 400:
             host = urlsplit(response.headers.get("Location", "")).netloc or "another path"
             raise ServerError(f"{self.location}: it sends on to {host}. Write the final address into `location`.")
@@ -201,7 +183,7 @@ class HttpClient:
                 "Name the CA's certificate in options.ca_file of the source."
             ) from error
         except _CUT as error:
-            raise _PassingError(f"{type(error).__name__}: {error}") from error
+            raise PassingError(f"{type(error).__name__}: {error}") from error
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             raise ServerError(f"{self.location}: {type(error).__name__}: {error}. Correct `location`.") from error
 
@@ -268,15 +250,6 @@ def _read_retry_after(text: str | None) -> float:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except ValueError:
         return 0.0
-
-
-def _choose_pause(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.pause_seconds if isinstance(error, _PassingError) else 0.0
-    backoff = tenacity.wait_exponential_jitter(
-        multiplier=FIRST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS, jitter=FIRST_PAUSE_SECONDS
-    )
-    return max(asked, backoff(state))
 
 
 def _shorten(body: str, headers: Mapping[str, str]) -> str:

@@ -36,8 +36,8 @@ _SECRET_SOURCES: Final = ("token_env", "token_file", "password_env", "password_f
 _FIRST_YEAR: Final = 2000
 
 
-def check_server_options(options: Mapping[str, Any]) -> Iterator[OptionProblem]:
-    """What is wrong with the options that every server has."""
+def check_server_options(options: Mapping[str, Any], *, is_http: bool) -> Iterator[OptionProblem]:
+    """What is wrong with the options that every server has. A database may know a user's password from elsewhere."""
     for name, (is_good, allowed) in _RULES.items():
         value = options.get(name)
         if name in options and not is_good(value):
@@ -52,7 +52,7 @@ def check_server_options(options: Mapping[str, Any]) -> Iterator[OptionProblem]:
             f"one of {', '.join(_SECRET_SOURCES)}",
         )
     has_password = "password_env" in options or "password_file" in options
-    if has_password != ("user" in options):
+    if (has_password and "user" not in options) or (is_http and "user" in options and not has_password):
         yield OptionProblem("user", "one without the other", "user with password_env or password_file")
 
 

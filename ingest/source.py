@@ -55,7 +55,7 @@ class OptionProblem:
 
 
 class Server(Protocol):
-    """One server, reached. `pull` is called from several threads at once."""
+    """One server, reached. `peek` and `pull` are called from several threads at once."""
 
     def check(self) -> str:
         """What answers there, in a few words, by a question that costs it nothing. Raises `ServerError`."""
@@ -63,6 +63,12 @@ class Server(Protocol):
 
     def read_clock(self) -> datetime:
         """The server's time, aware UTC. Raises `ServerError`."""
+        ...
+
+    def peek(self, window: Window) -> str | None:
+        """By a cheap question, a text that changes whenever the answer would; None where there is no such question.
+        Raises `ServerError`.
+        """
         ...
 
     def pull(self, window: Window, target: Path) -> None:

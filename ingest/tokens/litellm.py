@@ -1,8 +1,8 @@
 """Read LiteLLM gateway logs: StandardLoggingPayload and SpendLogs records, told apart record by record.
 
 Source: JSON lines (`.jsonl`, `.ndjson`, gzip or not) as the S3 and GCS loggers batch them, or one object (or array of
-objects) a file. Records run to 10 kB since the price row in force is embedded; only the fields named here are decoded.
-Prompts and responses are never landed, nor quoted in quarantine.
+objects) a file, or the proxy's Postgres, asked (`litellm_postgres`). Records run to 10 kB since the price row in force
+is embedded; only the fields named here are decoded. Prompts and responses are never landed, nor quoted in quarantine.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ import pyarrow as pa
 from ingest.contracts import LITELLM_REQUESTS, LandingTable
 from ingest.payload import iterate_lines, read_payload
 from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
+from ingest.tokens.litellm_postgres import LitellmPostgresKind
 from ingest.tokens.litellm_records import ROW_SCHEMA, BadRecordError, read_record
 
 _ROWS_PER_BATCH: Final = 20_000
@@ -28,7 +29,7 @@ class Litellm:
     table: ClassVar[LandingTable] = LITELLM_REQUESTS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(started_at as date)"
-    server: ClassVar[ServerKind | None] = None
+    server: ClassVar[ServerKind | None] = LitellmPostgresKind()
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write one row per readable record; refuse the others by line (or by place in the array) and field.

@@ -23,7 +23,14 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
     text = home.sources_path.read_text().replace("sources: []", "sources:").replace("\n#  ", "\n  ")
     home.sources_path.write_text(text)
     loaded = load_sources(home, KINDS)
-    assert [source.name for source in loaded.sources] == ["aws-focus", "cluster", "gpus", "more-gpus", "gateway"]
+    assert [source.name for source in loaded.sources] == [
+        "aws-focus",
+        "cluster",
+        "gpus",
+        "more-gpus",
+        "gateway",
+        "proxy",
+    ]
     policies = "\n".join(line.removeprefix("# ") for line in home.policies_path.read_text().splitlines()[1:])
     expected = load_policies(home)
     home.policies_path.write_text(policies)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest import http_client
+from ingest import http_client, retrying
 from ingest.http_client import AnswerTooLongError, HttpClient, QuestionRefusedError, ServerError
 from tests.ingest.scripted_server import Reply, ScriptedServer
 
@@ -18,7 +18,7 @@ TOKEN = "tok-5f1e"
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    monkeypatch.setattr(http_client, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.01)
     server = ScriptedServer(lambda _: Reply('{"fine":true}'))
     yield server
     server.close()
@@ -70,7 +70,7 @@ def test_pauses_grow_have_jitter_and_are_no_shorter_than_asked_for(
     server: ScriptedServer, ask: Any, monkeypatch: pytest.MonkeyPatch
 ):
     pauses: list[float] = []
-    monkeypatch.setattr(http_client, "FIRST_PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.5)
     monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
     server.first = [Reply(status=500)] * 3 + [Reply(status=429, headers={"Retry-After": "37"})]
     ask()
@@ -191,7 +191,7 @@ def test_the_servers_clock_is_its_date(server: ScriptedServer, tmp_path: Path):
 
 
 def test_a_server_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(http_client, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.01)
     server = ScriptedServer(lambda _: Reply("{}"))
     server.close()
     with pytest.raises(ServerError, match="asked 6 times"):

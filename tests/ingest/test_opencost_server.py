@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest import http_client
+from ingest import retrying
 from ingest.contracts import OPENCOST_ALLOCATIONS, QUARANTINE
 from ingest.home import Home
 from ingest.landing import LandingReport, land
@@ -58,7 +58,7 @@ class FakeOpencost:
 
 @pytest.fixture
 def opencost(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOpencost]:
-    monkeypatch.setattr(http_client, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.01)
     opencost = FakeOpencost()
     yield opencost
     opencost.server.close()

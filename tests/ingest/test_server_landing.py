@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingest import http_client, server_landing
+from ingest import retrying, server_landing
 from ingest.contracts import DCGM_SAMPLES, DELIVERIES, QUARANTINE
 from ingest.home import Home
 from ingest.landing import LandingReport, land
@@ -55,7 +55,7 @@ class FakePrometheus:
 
 @pytest.fixture
 def prometheus(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePrometheus]:
-    monkeypatch.setattr(http_client, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.01)
     prometheus = FakePrometheus()
     yield prometheus
     prometheus.server.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest import http_client
+from ingest import retrying
 from ingest.home import create_home
 from orchestration.doctor import Finding, State, examine_home
 from tests.ingest.landed import configure
@@ -70,7 +70,7 @@ def test_an_address_that_the_kind_cannot_ask_is_refused(tmp_path: Path, source: 
 
 
 def test_a_server_that_answers_is_fine_and_one_that_does_not_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(http_client, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.01)
 
     def answer(question: Question) -> Reply:
         data = '{"version":"2.53.1"}' if question.path.endswith("buildinfo") else "{}"
