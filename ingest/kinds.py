@@ -7,7 +7,8 @@ from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
 from ingest.telemetry.opencost_allocation import OpencostAllocation
 from ingest.tokens.litellm import Litellm
+from ingest.tokens.otel_genai import OtelGenai
 
 KINDS: Final[dict[str, SourceKind]] = {
-    kind.kind: kind for kind in (Focus(), OpencostAllocation(), DcgmPrometheus(), Litellm())
+    kind.kind: kind for kind in (Focus(), OpencostAllocation(), DcgmPrometheus(), Litellm(), OtelGenai())
 }
