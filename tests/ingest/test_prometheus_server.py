@@ -15,6 +15,8 @@ from cryptography.x509.oid import NameOID
 from ingest.contracts import DCGM_SAMPLES, QUARANTINE
 from ingest.home import Home
 from ingest.landing import count_changes, land
+from ingest.telemetry.dcgm_fields import resolve_field
+from ingest.telemetry.prometheus_text import parse_labels, split_sample
 from tests.ingest.landed import check_counts, configure, find, query
 from tests.ingest.prometheus import Sample, backfill, is_range_closed, run_prometheus, skip_without_prometheus
 
@@ -227,3 +229,39 @@ def test_tls_by_a_ca_file_and_a_password_by_its_file(home: Home, blocks: Path, t
     assert query(home, QUARANTINE, "count(*)") == [(0,)]
     holders = [file.name for file in home.path.rglob("*") if file.is_file() and b"open sesam" in file.read_bytes()]
     assert holders == ["password"]
+
+
+SCRAPES = {
+    "t4": "ericsson-t4_busy",
+    "h100": "nvidia-aicr-h100x8_one-pod",
+    "mig": "nvidia-docs-a100-mig",
+    "vgpu": "vmware-vks-vgpu-a100-40c_v1.35",
+}
+
+
+def test_real_scrapes_land_through_a_server_as_they_do_from_a_file(home: Home, shared_data: Path, tmp_path: Path):
+    skip_without_prometheus()
+    files = {name: shared_data / "dcgm_exporter_real" / f"{stem}.prom" for name, stem in SCRAPES.items()}
+    samples: list[Sample] = []
+    for path in files.values():
+        scraped = [split_sample(line) for line in path.read_text().splitlines() if not line.startswith("#")]
+        for metric, labels, value, _ in filter(None, scraped):
+            samples.append((metric, parse_labels(labels), START + timedelta(minutes=5), float(value)))
+    metrics = sorted({resolve_field(metric).name for metric, *_ in samples})
+    with run_prometheus(backfill(tmp_path, samples), tmp_path) as address:
+        at = 'options: {scraped_at: "2025-06-01T00:05:00Z"}'
+        configure(
+            home,
+            source(f"http://{address}", f"metrics: [{', '.join(metrics)}]"),
+            *(f'{{name: {name}, kind: dcgm_prometheus, location: "{path}", {at}}}' for name, path in files.items()),
+        )
+        land(home, only_sources=["gpus", *files])
+    columns = (
+        "metric, value, gpu_uuid, gpu_index, device, model_name, hostname, mig_profile, mig_instance_id, namespace, "
+        "pod, container"
+    )
+    first = "sampled_at = timestamp '2025-06-01 00:05:00'"
+    from_server = query(home, DCGM_SAMPLES, f"{columns} where _source = 'gpus' and {first} order by all")
+    from_files = query(home, DCGM_SAMPLES, f"{columns} where _source <> 'gpus' order by all")
+    assert len(from_server) > 80
+    assert from_server == from_files

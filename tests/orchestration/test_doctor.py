@@ -1,12 +1,18 @@
 """What the doctor says of sources that are servers."""
 
+from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ingest import retrying
 from ingest.home import create_home
+from ingest.landing import land
+from orchestration import sensors
 from orchestration.doctor import Finding, State, examine_home
+from orchestration.run_summary import print_sources
 from tests.ingest.landed import configure
 from tests.ingest.scripted_server import Question, Reply, ScriptedServer
 
@@ -90,3 +96,29 @@ def test_a_server_that_answers_is_fine_and_one_that_does_not_is_not(tmp_path: Pa
     ]
     assert "status 403: no credential is not enough" in finding.text
     server.close()
+
+
+def test_windows_without_rows_are_told_by_the_doctor_and_the_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def answer(question: Question) -> Reply:
+        data = "[]" if question.path.endswith("values") else "{}"
+        return Reply(f'{{"status":"success","data":{data}}}')
+
+    server = ScriptedServer(answer)
+    server.now = datetime(2025, 6, 1, 3, 30, tzinfo=UTC)
+    home = create_home(tmp_path / "home")
+    configure(home, gpus(server.location, "since: 2025-06-01"))
+    land(home, only_sources=["gpus"])
+    server.close()
+    told = "4 of its objects or windows have no rows, last gpus@2025-06-01T03:00Z"
+    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.01)
+    notes = [item.text for item in examine_home(home) if item.area == "source gpus" and item.state is State.NOTE]
+    assert told in notes
+    console = Console(file=StringIO(), width=200)
+    print_sources(console, home)
+    assert f"gpus: {told}" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_sensor_hears_of_a_server_once_an_hour(tmp_path: Path):
+    home = create_home(tmp_path / "home")
+    hours = {f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%dT%H}" for seconds in (-1, 0, 1)}
+    assert sensors._fingerprint_location("https://metrics:9090", {}, home) in hours
