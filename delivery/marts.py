@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +54,19 @@ class Marts:
     def fetch_table(self, query: str, parameters: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and rows of `query`, for a table that is handed on as it is."""
         return self._run(query, parameters)
+
+    def read_charged_days(self) -> tuple[date, date] | None:
+        """First and last day of charges, both included; None without a charge.
+
+        What is charged by the month, such as owned hardware, stands in the marts to the month's end: the last day is
+        one that bills of a day, allocations or requests speak for.
+        """
+        _, ((first_date, last_date),) = self._run(
+            "select min(usage_date), least(max(usage_date), (select max(data_through_date) from dim_billing_periods)) "
+            "from fct_chargeback_daily",
+            (),
+        )
+        return None if first_date is None else (first_date, max(first_date, last_date))
 
     def _run(self, query: str, parameters: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
         try:

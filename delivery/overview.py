@@ -122,6 +122,7 @@ class Overview:
     wastes: list[WasteGroup]
     waste_group_count: int
     reconciliations: list[Reconciliation]
+    conformance_shares: dict[str, Decimal | None]  # by billing source: of all checks of all its lines, what holds
 
     @property
     def days(self) -> list[date]:
@@ -171,12 +172,6 @@ class Overview:
 
 
 @dataclass(frozen=True)
-class _Extent:
-    first_date: date | None
-    last_date: date | None
-
-
-@dataclass(frozen=True)
 class _Count:
     row_count: int
 
@@ -187,19 +182,17 @@ def read_overview(marts: Marts, window_days: int = WINDOW_DAYS) -> Overview:
     Raises:
         MartsError: the marts hold no charge at all.
     """
-    (extent,) = marts.fetch(
-        _Extent, "select min(usage_date) as first_date, max(usage_date) as last_date from fct_chargeback_daily"
-    )
-    if extent.first_date is None or extent.last_date is None:
+    days = marts.read_charged_days()
+    if days is None:
         raise MartsError(f"{marts.path}: fct_chargeback_daily is empty; land a billing source, then `wattledger run`")
-    last_date = extent.last_date
-    first_date = max(extent.first_date, last_date - timedelta(days=window_days - 1))
+    earliest_date, last_date = days
+    first_date = max(earliest_date, last_date - timedelta(days=window_days - 1))
     window = [first_date, last_date]
     wastes = _read_wastes(marts, window)
     return Overview(
         first_date=first_date,
         last_date=last_date,
-        is_everything=first_date == extent.first_date,
+        is_everything=first_date == earliest_date,
         teams=_read_teams(marts, window),
         team_spends=marts.fetch(
             TeamSpend,
@@ -230,6 +223,7 @@ def read_overview(marts: Marts, window_days: int = WINDOW_DAYS) -> Overview:
         wastes=wastes[:_LISTED_WASTES],
         waste_group_count=len(wastes),
         reconciliations=_read_reconciliations(marts),
+        conformance_shares=_read_conformance_shares(marts),
     )
 
 
@@ -364,3 +358,10 @@ def _read_reconciliations(marts: Marts) -> list[Reconciliation]:
         order by delivered_effective_usd desc nulls last, provider_name nulls last, billing_account_id nulls last
         """,
     )
+
+
+def _read_conformance_shares(marts: Marts) -> dict[str, Decimal | None]:
+    _, rows = marts.fetch_table(
+        "select source_name, max(source_conformance_share) from fct_source_conformance group by source_name"
+    )
+    return dict(rows)

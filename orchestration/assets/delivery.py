@@ -135,12 +135,11 @@ def read_data_through(home: Home) -> dict[str, datetime | None]:
 
 
 def find_report_date(published: Path) -> date:
-    """The last day with a charge, yesterday (UTC) at the latest. Raises `MartsError` when nothing is published."""
+    """The last day that charges reach, yesterday (UTC) at the latest. Raises `MartsError` when nothing is published."""
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     with open_marts(published) as marts:
-        _, rows = marts.fetch_table("select max(usage_date) from fct_chargeback_daily")
-    last = rows[0][0]
-    return min(last, yesterday) if last else yesterday
+        days = marts.read_charged_days()
+    return min(days[1], yesterday) if days else yesterday
 
 
 def read_recipients(home: Home, on_date: date) -> dict[str, list[str]]:

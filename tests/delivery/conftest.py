@@ -61,6 +61,8 @@ create table marts.fct_gpu_energy_hourly (
     usd_per_kwh decimal(18, 9), energy_cost_usd decimal(18, 9), energy_source varchar,
     counter_reset_count bigint, missing_reason varchar
 );
+create table marts.dim_billing_periods (period_start_date date, data_through_date date);
+create table marts.fct_source_conformance (source_name varchar, source_conformance_share decimal(9, 6));
 create table marts.fct_waste (
     usage_date date, finding_key varchar, waste_kind varchar, team_id varchar, resource_id varchar, workload_id varchar,
     wasted_gpu_hours decimal(18, 9), waste_cost_usd decimal(18, 9), missing_reason varchar, evidence varchar,
@@ -156,6 +158,8 @@ def write_warehouse(path: Path, charges: list[Charge] | None = None) -> None:
                 ('research', 'Research', 'cc-research', false, '2026-01-01', '9999-12-31'),
                 ('chat', 'Chat', 'cc-chat', false, '2026-01-01', '9999-12-31'),
                 ('unallocated', 'Unallocated: capacity nobody held', null, true, '0001-01-01', '9999-12-31');
+            insert into marts.dim_billing_periods values ('2026-03-01', '2026-03-10');
+            insert into marts.fct_source_conformance values ('aws-focus', 0.99875), ('aws-focus', 0.99875);
             insert into marts.fct_waste values
                 ('2026-03-10', 'w1', 'held_idle_gpu', 'research', 'GPU-1', 'notebooks/ana', 12.5, 25, null,
                     'activity below 5% for 12.5 h', 'Stop the notebook when it idles', false),

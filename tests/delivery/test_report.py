@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from delivery.marts import Marts, MartsError
+from delivery.marts import Marts, MartsError, open_marts
 from delivery.overview import read_overview
 from delivery.publish import publish
 from delivery.report import build_report
@@ -69,6 +69,17 @@ def test_a_window_leaves_out_the_days_before_it(marts: Marts) -> None:
     assert overview.effective_cost_usd == D(260 + 20 + 60)
 
 
+def test_what_is_charged_to_the_months_end_does_not_stretch_the_window(warehouse: Path, tmp_path: Path) -> None:
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(
+            "insert into marts.fct_chargeback_daily "
+            "select * replace (date '2026-03-31' as usage_date) from marts.fct_chargeback_daily limit 1"
+        )
+    publish(warehouse, tmp_path / "out", build_id="b2", data_through={})
+    with open_marts(tmp_path / "out") as marts:
+        assert read_overview(marts).last_date == date(2026, 3, 10)
+
+
 def test_the_page_says_the_numbers(published: Path, tmp_path: Path) -> None:
     path = build_report(published, tmp_path / "report", quarantine_counts={"gateway": 7, "dcgm": 1})
     text = " ".join(parse(path).words)
@@ -83,8 +94,9 @@ def test_the_page_says_the_numbers(published: Path, tmp_path: Path) -> None:
         "86.4 kWh",
         "house-llama vllm; 40 without a cost, exposure $0.75",
         "Stop the notebook when it idles",
-        "gateway 2026-03-10 18:00 UTC 7",
-        "dcgm \N{EN DASH} 1",
+        "aws-focus 2026-03-11 00:00 UTC 99.88% 0",
+        "gateway 2026-03-10 18:00 UTC \N{EN DASH} 7",
+        "dcgm \N{EN DASH} \N{EN DASH} 1",
     ):
         assert part in text
 

@@ -25,7 +25,7 @@ FEBRUARY, MARCH = date(2026, 2, 1), date(2026, 3, 1)
 HOSTILE = "=cmd|'<script>alert(1)</script>"
 
 TABLES = f"""
-create table marts.dim_billing_periods as
+create or replace table marts.dim_billing_periods as
 select * from (values
     (date '2026-02-01', 'closed', null, 2::bigint, timestamp '2026-03-05 09:00', 'accrued', 'f00dbeef'),
     (date '2026-03-01', 'open', 'running', null, null, null, null),
