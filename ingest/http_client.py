@@ -65,10 +65,16 @@ class Answer:
 
 
 class HttpClient:
-    """Questions to one server. May be used by several threads."""
+    """Questions to one server. May be used by several threads.
 
-    def __init__(self, location: str, options: Mapping[str, Any], base_dir: Path) -> None:
+    `lasting_words` of an answer mean that the same question will fail again, whatever its status.
+    """
+
+    def __init__(
+        self, location: str, options: Mapping[str, Any], base_dir: Path, lasting_words: Sequence[str] = ()
+    ) -> None:
         self.location = location.rstrip("/")
+        self._lasting_words = lasting_words
         self._options = options
         self._base_dir = base_dir
         read_seconds = float(options.get("timeout_seconds", _READ_SECONDS))
@@ -158,7 +164,7 @@ class HttpClient:
                 f"{self.location}: status {status}: {who} is not enough or has expired{said}. "
                 "Set token_env or token_file, or user with password_env or password_file, in the source's options."
             )
-        if status in _PASSING:
+        if status in _PASSING and not any(words in body for words in self._lasting_words):
             pause_seconds = _read_retry_after(response.headers.get("Retry-After"))
             if pause_seconds > LONGEST_ASKED_PAUSE_SECONDS:
                 raise ServerError(

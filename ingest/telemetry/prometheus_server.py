@@ -22,6 +22,7 @@ MOST_POINTS: Final = 11_000
 """Prometheus refuses a question for more points of one series."""
 
 _MOST_ANSWER_BYTES: Final = 32 << 20
+_TIMED_OUT: Final = '"errorType":"timeout"'  # the question was too heavy, and would be again
 _COUNTERS: Final = re.compile(
     r"_TOTAL|_ENERGY_|_COUNTER$|_COUNT$|_VIOLATION$|_REMAPPED_ROWS$|_XID_|^dcgm_(total|pcie|xid|nvlink)"
 )
@@ -75,7 +76,7 @@ class PrometheusServerKind:
             yield OptionProblem("cluster", repr(options["cluster"]), "a text")
 
     def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> "PrometheusServer":
-        return PrometheusServer(HttpClient(location, options, base_dir), options)
+        return PrometheusServer(HttpClient(location, options, base_dir, [_TIMED_OUT]), options)
 
 
 class PrometheusServer:
@@ -180,7 +181,8 @@ class PrometheusServer:
 
 def _is_too_much(error: QuestionRefusedError) -> bool:
     """The question is good, and too large: fewer points at a time may be answered."""
-    return error.status == 422 or "maximum resolution" in error.body or "exceed" in error.body
+    told = ("maximum resolution", "exceed", _TIMED_OUT)
+    return error.status == 422 or any(words in error.body for words in told)
 
 
 def _show(instant: datetime) -> str:

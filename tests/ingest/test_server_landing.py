@@ -225,3 +225,20 @@ def test_batches_are_bounded_and_land_the_same(
     assert find(land_at(10), "gpus").deliveries_landed == 10
     assert rows_by_hour(home) == dict.fromkeys(range(10), 60)
     assert not list((home.scratch_dir).rglob("pulled/*"))
+
+
+def test_a_question_that_times_out_is_asked_in_halves(home: Home, prometheus: FakePrometheus, land_at: Any):
+    prometheus.fill(0, 1)
+
+    def answer(question: Question) -> Reply:
+        if question.path.endswith("/query_range"):
+            start, end = (datetime.fromisoformat(question.parameters[name][0]) for name in ("start", "end"))
+            if end - start > timedelta(minutes=15):
+                return Reply('{"status":"error","errorType":"timeout","error":"query timed out"}', status=503)
+        return prometheus.answer(question)
+
+    prometheus.server.answer = answer
+    assert not find(land_at(1), "gpus").is_stale
+    assert rows_by_hour(home) == {0: 60}
+    asked = [item for item in prometheus.server.questions if item.path.endswith("/query_range")]
+    assert len(asked) == 2 + 4  # the hour, a half, then quarters
