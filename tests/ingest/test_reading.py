@@ -82,6 +82,7 @@ def count_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_several_readers_land_what_one_lands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone, shared = create_home(tmp_path / "a"), create_home(tmp_path / "b")
+    before = psutil.Process().children()
     started = count_pools(monkeypatch)
     for home in (alone, shared):
         write_sources(home)
@@ -105,13 +106,14 @@ def test_several_readers_land_what_one_lands(tmp_path: Path, monkeypatch: pytest
     assert ("bills", 2, 2) in steps and ("gateway", 5, 5) in steps
     assert all(report.deliveries_landed == 0 for report in land(shared).sources)
     assert not list(shared.scratch_dir.glob("spool/*"))
-    assert not psutil.Process().children()
+    assert psutil.Process().children() == before
 
 
 @pytest.mark.usefixtures("share_everything")
 def test_a_reader_that_dies_stops_the_landing_and_nothing_of_its_batch_lands(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = psutil.Process().children()
     write_sources(home)
     give = ReaderPool._give
 
@@ -125,7 +127,7 @@ def test_a_reader_that_dies_stops_the_landing_and_nothing_of_its_batch_lands(
         patch.setattr(ReaderPool, "_give", give_and_kill)
         with pytest.raises(ReaderDiedError, match=r"killed by signal 9 .*logs/1\.jsonl of source gateway"):
             land(home)
-    assert not psutil.Process().children()
+    assert psutil.Process().children() == before
     assert lake.list_files(home, LITELLM_REQUESTS) == []
     assert len(read_table(home, FOCUS_CHARGES)) == 50
     land(home)
