@@ -49,7 +49,9 @@ config_changes as (
             'config_tariffs', 'config_facilities', 'config_owned_hardware', 'config_rate_cards'
         )), false) as is_own_price_changed,
         coalesce(max(input_name in ('config_owners', 'config_serving_pools')), false) as is_mapping_changed,
-        coalesce(max(input_name in ('config_policies', 'config_allocation_policies', 'config_quotas')), false) as is_policy_changed
+        coalesce(max(input_name in (
+            'config_policies', 'config_allocation_policies', 'config_quotas'
+        )), false) as is_policy_changed
     from {{ ref('int_books__changed_inputs') }}
 )
 
