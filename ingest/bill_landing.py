@@ -1,35 +1,32 @@
 """Landing of bills: a delivery replaces its slice whole, or is refused whole.
 
-A slice is one (provider, billing account, billing period), whichever source tells of it. A delivery is the files of
-one folder that claim it; a newer folder supersedes an older one, whichever arrived first.
+A slice is one (provider, billing account, billing period), whichever source tells of it. A delivery is what a manifest
+names, else the files of one folder that claim the slice; a newer one supersedes an older one, whichever arrived first.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any, ClassVar, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import pyarrow as pa
 
 from ingest import lake, slices
+from ingest.billing.claims import BillKind
 from ingest.config import SourceConfig
-from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading
+from ingest.deliveries import Delivery, plan_deliveries, tell_vanished
+from ingest.landing_run import LandingRun, SourceReport, hash_options, utc_text
 from ingest.quarantine import QuarantineSpool
+from ingest.read_ahead import ReadAhead
 from ingest.reading import Reading, ReadObject
-from ingest.registry import LANDED, REFUSED, SUPERSEDED, RegistryRow, supersede
+from ingest.registry import LANDED, REFUSED, SUPERSEDED, RegistryRow, make_row, supersede
 from ingest.source import SourceKind
-from ingest.storage import StoredObject
+from ingest.storage import StorageError, StoredObject, open_stream
 from ingest.versions import get_folder, read_version
 
-_AHEAD_BYTES: Final = 256 << 20  # bounds what is on disk of folders whose turn has not come
-
-
-class BillKind(SourceKind, Protocol):
-    """A kind whose rows claim slices: by the values of these columns and the partition date."""
-
-    claim_columns: ClassVar[tuple[str, ...]]
+_LONGEST_MANIFEST_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class _Claim:
 
 @dataclass
 class _Part:
-    """One object of a folder that was read, with its rows on disk."""
+    """One object of a delivery that was read, with its rows on disk."""
 
     reading: Reading
     claims: dict[str, _Claim]
@@ -60,10 +57,10 @@ class _Part:
 
 
 @dataclass
-class _Folder:
-    """One folder's delivery attempt."""
+class _Attempt:
+    """One delivery, its parts read."""
 
-    uri: str
+    delivery: Delivery
     parts: list[_Part]
     touched: set[str]
     refused: dict[str, str] = field(default_factory=dict)  # slice key -> why
@@ -74,76 +71,33 @@ class _Folder:
 def land_bills(
     run: LandingRun, source: SourceConfig, kind: SourceKind, objects: Sequence[StoredObject], report: SourceReport
 ) -> None:
-    """Land the folders that have something new, changed or refused before, newest folder first."""
+    """Land the deliveries that have something new, changed or refused before, newest first."""
     known = run.registry.read_source(source.name)
-    options_id = hash_options(source)
-    folders: dict[str, list[StoredObject]] = defaultdict(list)
-    for stored in objects:
-        folders[get_folder(stored.uri)].append(stored)
-    pending = {item.uri for item in objects if needs_reading(known.get(item.uri), item, options_id)}
-    report.deliveries_unchanged += len(objects) - len(pending)
-    _tell_vanished(known, {item.uri for item in objects}, report)
-    # Newest first, so that what is superseded is never written.
-    ordered = sorted(folders, key=lambda uri: read_version(uri, folders[uri]), reverse=True)
-    ahead = _ReadAhead(run, source, kind, [item for uri in ordered for item in folders[uri] if item.uri in pending])
-    for folder in ordered:
-        if any(item.uri in pending for item in folders[folder]):
-            _FolderLanding(run, source, cast(BillKind, kind), report, ahead).land(folder, folders[folder], pending)
+
+    def read_payload(stored: StoredObject) -> bytes:
+        with open_stream(stored, source.options) as stream:
+            return stream.read(_LONGEST_MANIFEST_BYTES)
+
+    try:
+        plan = plan_deliveries(objects, known, hash_options(source), read_payload)
+    except StorageError as error:
+        report.note_unreachable([str(error)])
+        return
+    report.deliveries_unchanged += plan.unchanged_count
+    report.messages += tell_vanished(known, {item.uri for item in objects})
+    wanted = [item for each in plan.deliveries if not each.refusal for item in each.objects if item.uri in each.pending]
+    ahead = ReadAhead(run, source, kind, wanted)
+    landing = _DeliveryLanding(run, source, cast(BillKind, kind), report, ahead)
+    for delivery in plan.deliveries:
+        landing.land(delivery)
+    landing.set_aside(plan.set_aside)
 
 
-def _tell_vanished(known: Mapping[str, list[RegistryRow]], listed: Collection[str], report: SourceReport) -> None:
-    for uri, rows in known.items():
-        kept = [row.slice_key for row in rows if row.status == LANDED]
-        if kept and uri not in listed:
-            report.messages.append(f"{uri}: no longer at the source; what it landed is kept: {', '.join(kept)}")
-
-
-class _ReadAhead:
-    """Reads pending objects in the order they are asked for; the next ones with the first, where readers can share."""
+class _DeliveryLanding:
+    """Reads a delivery's objects and lands, supersedes or refuses each slice that they claim."""
 
     def __init__(
-        self, run: LandingRun, source: SourceConfig, kind: SourceKind, pending: Sequence[StoredObject]
-    ) -> None:
-        self._run = run
-        self._source = source
-        self._kind = kind
-        self._pending = list(pending)
-        self._read: dict[str, Reading] = {}
-        self._total = len(pending)
-        self._done = 0
-
-    def take(self, stored: StoredObject) -> Reading:
-        if stored.uri not in self._read:
-            wanted = self._list_next(stored)
-            self._pending = [item for item in self._pending if item not in wanted]
-            readings = self._run.readers.read(self._source, self._kind, wanted, self._tell)
-            self._read |= {reading.items[0].stored.uri: reading for reading in readings}
-        return self._read.pop(stored.uri)
-
-    def _list_next(self, stored: StoredObject) -> list[StoredObject]:
-        following: list[StoredObject] = []
-        size_bytes = stored.size_bytes
-        for item in self._pending:
-            if item.uri == stored.uri:
-                continue
-            size_bytes += item.size_bytes
-            if size_bytes > _AHEAD_BYTES:
-                break
-            following.append(item)
-        wanted = [stored, *following]
-        return wanted if self._run.readers.is_worth_sharing(self._kind, wanted) else [stored]
-
-    def _tell(self, count: int) -> None:
-        self._done += count
-        if self._run.progress:
-            self._run.progress(self._source.name, min(self._done, self._total), self._total)
-
-
-class _FolderLanding:
-    """Reads one folder's files and lands, supersedes or refuses each slice that they claim."""
-
-    def __init__(
-        self, run: LandingRun, source: SourceConfig, kind: BillKind, report: SourceReport, ahead: _ReadAhead
+        self, run: LandingRun, source: SourceConfig, kind: BillKind, report: SourceReport, ahead: ReadAhead
     ) -> None:
         self._run = run
         self._source = source
@@ -151,24 +105,85 @@ class _FolderLanding:
         self._report = report
         self._ahead = ahead
         self._options_id = hash_options(source)
-        self._quarantine = QuarantineSpool(source.name, kind.kind, run.spool_dir)
+        self._quarantine = self._open_quarantine()
 
-    def land(self, uri: str, objects: Sequence[StoredObject], pending: Collection[str]) -> None:
-        parts = [self._read(item) for item in objects if item.uri in pending]
+    def land(self, delivery: Delivery) -> None:
+        self._quarantine = self._open_quarantine()
+        if delivery.refusal is not None:
+            self._refuse_manifest(delivery, delivery.refusal)
+            return
+        parts = [self._read(item) for item in delivery.objects if item.uri in delivery.pending]
         touched = {key for part in parts for key in part.claims}
         touched |= {row.slice_key for part in parts for row in part.had if row.status == LANDED}
         known = self._run.registry.read_source(self._source.name)
-        for item in objects:
+        for item in delivery.objects:
             # The other parts of a touched slice: its rows are the parts' together.
-            if item.uri not in pending and any(row.slice_key in touched for row in known[item.uri]):
+            if item.uri not in delivery.pending and any(row.slice_key in touched for row in known[item.uri]):
                 parts.append(self._read(item))
-        folder = _Folder(uri, parts, touched)
-        self._refuse_bad(folder)
-        self._judge_slices(folder)
-        self._name_held_back(folder)
-        self._commit(folder)
+        unreachable = [part.item.unreachable for part in parts if part.item.unreachable]
+        if unreachable:
+            # Half a bill is a wrong bill.
+            self._report.note_unreachable(unreachable)
+            for part in parts:
+                part.reading.remove()
+            return
+        attempt = _Attempt(delivery, parts, touched)
+        self._refuse_bad(attempt)
+        self._judge_slices(attempt)
+        self._name_held_back(attempt)
+        self._commit(attempt)
         for part in parts:
             part.reading.remove()
+
+    def set_aside(self, objects: Sequence[tuple[StoredObject, str]]) -> None:
+        """Remember what is no part of a delivery, so that it is no news the next time."""
+        known = self._run.registry.read_source(self._source.name)
+        self._run.registry.record(
+            [
+                make_row(self._describe(item, f"m:{utc_text(item.modified_at)}"), "", (SUPERSEDED, why, 0, 0, 0), None)
+                for item, why in objects
+                if not any(row.status == LANDED for row in known.get(item.uri, ()))
+            ]
+        )
+
+    def _open_quarantine(self) -> QuarantineSpool:
+        return QuarantineSpool(self._source.name, self._kind.kind, self._run.spool_dir)
+
+    def _describe(self, stored: StoredObject, version: str, sha256: str = "") -> dict[str, Any]:
+        """What the registry says of an object, whatever came of it."""
+        return {
+            "source_name": self._source.name,
+            "source_kind": self._kind.kind,
+            "table_name": self._kind.table.name,
+            "version": version,
+            "object_uri": stored.uri,
+            "etag": stored.etag,
+            "sha256": sha256,
+            "options_sha256": self._options_id,
+        }
+
+    def _refuse_manifest(self, delivery: Delivery, why: str) -> None:
+        """Nothing of the delivery is read; what it landed before stands."""
+        manifest = delivery.manifest
+        assert manifest is not None
+        self._quarantine.add(manifest.uri, "delivery", None, None, why)
+        self._report.messages.append(f"{manifest.uri}: {why}")
+        self._report.deliveries_refused += 1
+        self._run.replace_quarantine(self._source.name, [manifest.uri], self._quarantine)
+        had = self._run.registry.read_source(self._source.name).get(manifest.uri, [])
+        standing = [row for row in had if row.status == LANDED]
+        refused = make_row(self._describe(manifest, delivery.version), "", (REFUSED, why, 0, 0, 0), None)
+        self._run.registry.record([*standing, refused])
+
+    def _record_manifest(self, delivery: Delivery) -> list[RegistryRow]:
+        manifest = delivery.manifest
+        if manifest is None:
+            return []
+        told = f"names {len(delivery.objects)} part(s)"
+        if delivery.note:
+            told = delivery.note
+            self._report.messages.append(f"{manifest.uri}: {delivery.note}")
+        return [make_row(self._describe(manifest, delivery.version), "", (LANDED, told, 0, 0, 0), None)]
 
     def _read(self, stored: StoredObject) -> _Part:
         run, kind = self._run, self._kind
@@ -176,7 +191,7 @@ class _FolderLanding:
         self._quarantine.absorb(reading.quarantine)
         item = reading.items[0]
         claims: dict[str, _Claim] = {}
-        if item.refusal is None:
+        if item.refusal is None and item.unreachable is None:
             sql = slices.scan_spool_sql(kind.table, reading.paths)
             columns = ", ".join(kind.claim_columns)
             through = slices.DATA_THROUGH_SQL[kind.table.name]
@@ -194,9 +209,9 @@ class _FolderLanding:
         owner = [] if all(values) else [f"source {self._source.name}"]
         return json.dumps([*owner, *values, str(partition_date)], ensure_ascii=False)
 
-    def _refuse_bad(self, folder: _Folder) -> None:
+    def _refuse_bad(self, attempt: _Attempt) -> None:
         """Half a bill is a wrong bill: what a bad part claims is refused, and all when its claims are unknown."""
-        for part in folder.parts:
+        for part in attempt.parts:
             if not part.is_bad:
                 continue
             uri, refusal = part.item.stored.uri, part.item.refusal
@@ -206,49 +221,54 @@ class _FolderLanding:
             else:
                 why = f"{uri}: {part.item.rows_refused} malformed row(s), named in quarantine"
             self._report.messages.append(why)
-            for key in self._list_bad_slices(folder, part):
-                folder.refused.setdefault(key, why)
+            for key in self._list_bad_slices(attempt, part):
+                attempt.refused.setdefault(key, why)
 
-    def _list_bad_slices(self, folder: _Folder, part: _Part) -> set[str]:
+    def _list_bad_slices(self, attempt: _Attempt, part: _Part) -> set[str]:
         told = part.item.refused_claims
         if part.item.refusal is not None or not told or None in told:
-            return folder.touched
+            return attempt.touched
         spoiled = {self._name_slice(claim[0], claim[1]) for claim in told if claim is not None}
         return {*part.claims, *spoiled, *(row.slice_key for row in part.had if row.status == LANDED)}
 
-    def _judge_slices(self, folder: _Folder) -> None:
-        for key in sorted(folder.touched - folder.refused.keys()):
-            parts = [part for part in folder.parts if key in part.claims]
+    def _judge_slices(self, attempt: _Attempt) -> None:
+        for key in sorted(attempt.touched - attempt.refused.keys()):
+            parts = [part for part in attempt.parts if key in part.claims]
             if not parts:
-                self._report.messages.append(f"{folder.uri}: no file claims {key} any more; what was landed is kept")
+                self._report.messages.append(
+                    f"{attempt.delivery.uri}: no file claims {key} any more; what was landed is kept"
+                )
                 continue
-            version = read_version(folder.uri, [part.item.stored for part in parts])
+            version = self._read_version(attempt.delivery, [part.item.stored for part in parts])
             newer = max(
                 (
                     row
                     for row in self._run.registry.read_slice(self._kind.table, key)
                     if row.status == LANDED
-                    and (row.source_name, get_folder(row.object_uri)) != (self._source.name, folder.uri)
+                    and not (row.source_name == self._source.name and attempt.delivery.owns(row.object_uri))
                     and row.version > version
                 ),
                 key=lambda row: row.version,
                 default=None,
             )
             if newer is not None:
-                folder.superseded[key] = f"superseded by {get_folder(newer.object_uri)} of source {newer.source_name}"
-            elif len(parts) > 1 and (why := self._find_repeated_row(key, parts)):
-                folder.refused[key] = why
+                attempt.superseded[key] = f"superseded by {get_folder(newer.object_uri)} of source {newer.source_name}"
+            elif len(parts) > 1 and (why := self._find_repeatedmake_row(key, parts)):
+                attempt.refused[key] = why
                 self._report.messages.append(why)
             else:
-                folder.landed[key] = version
+                attempt.landed[key] = version
 
-    def _name_held_back(self, folder: _Folder) -> None:
-        for part in folder.parts:
-            for key in sorted(part.claims.keys() & folder.refused.keys()):
-                reason = f"{part.claims[key].row_count} rows held back with their delivery: {folder.refused[key]}"
+    def _name_held_back(self, attempt: _Attempt) -> None:
+        for part in attempt.parts:
+            for key in sorted(part.claims.keys() & attempt.refused.keys()):
+                reason = f"{part.claims[key].row_count} rows held back with their delivery: {attempt.refused[key]}"
                 self._quarantine.add(part.item.stored.uri, "delivery", None, None, reason, key)
 
-    def _find_repeated_row(self, key: str, parts: Sequence[_Part]) -> str | None:
+    def _read_version(self, delivery: Delivery, objects: Sequence[StoredObject]) -> str:
+        return delivery.version if delivery.manifest is not None else read_version(delivery.uri, objects)
+
+    def _find_repeatedmake_row(self, key: str, parts: Sequence[_Part]) -> str | None:
         """A sentence when two parts of a slice hold the same row."""
         content = ", ".join(name for name in slices.list_content_columns(self._kind.table))
         found = self._run.engine.execute(
@@ -283,30 +303,33 @@ class _FolderLanding:
             f"where s.{partition} = date '{parts[0].claims[key].partition_date}'"
         )
 
-    def _commit(self, folder: _Folder) -> None:
-        """Data, then quarantine, then registry: killed anywhere, the next run reads the folder again."""
+    def _commit(self, attempt: _Attempt) -> None:
+        """Data, then quarantine, then registry: killed anywhere, the next run reads the delivery again."""
         run, kind = self._run, self._kind
         rows: list[slices.SliceRows] = []
-        for key in folder.landed:
-            parts = [part for part in folder.parts if key in part.claims]
+        for key in attempt.landed:
+            parts = [part for part in attempt.parts if key in part.claims]
             day = parts[0].claims[key].partition_date
             rows.append(slices.SliceRows(lake.hash_text(key), day, self._select_slice(key, parts)))
         if rows:
             slices.swap_slices(run.home, run.engine, kind.table, rows)
-        for key in folder.touched:
+        for key in attempt.touched:
             run.engine.unregister(f"claim_{lake.hash_text(key)}")
-        run.replace_quarantine(self._source.name, [part.item.stored.uri for part in folder.parts], self._quarantine)
-        recorded = [row for part in folder.parts for row in self._make_rows(folder, part)]
-        run.registry.record([*recorded, *self._supersede(folder)])
+        uris = [part.item.stored.uri for part in attempt.parts]
+        if attempt.delivery.manifest is not None:
+            uris.append(attempt.delivery.manifest.uri)
+        run.replace_quarantine(self._source.name, uris, self._quarantine)
+        recorded = [row for part in attempt.parts for row in self._make_rows(attempt, part)]
+        run.registry.record([*recorded, *self._supersede(attempt), *self._record_manifest(attempt.delivery)])
 
-    def _supersede(self, folder: _Folder) -> list[RegistryRow]:
-        """The registry rows of objects whose slices this folder took over, with all else they say."""
-        read = {part.item.stored.uri for part in folder.parts}
+    def _supersede(self, attempt: _Attempt) -> list[RegistryRow]:
+        """The registry rows of objects whose slices this delivery took over, with all else they say."""
+        read = {part.item.stored.uri for part in attempt.parts}
         changed: dict[tuple[str, str], dict[str, RegistryRow]] = defaultdict(dict)
-        for key in folder.landed:
+        for key in attempt.landed:
             for row in self._run.registry.read_slice(self._kind.table, key):
                 if row.status == LANDED and not (row.source_name == self._source.name and row.object_uri in read):
-                    message = f"superseded by {folder.uri} of source {self._source.name}"
+                    message = f"superseded by {attempt.delivery.uri} of source {self._source.name}"
                     changed[row.source_name, row.object_uri][key] = supersede(row, message)
         rows: list[RegistryRow] = []
         for (source_name, uri), by_key in changed.items():
@@ -314,54 +337,46 @@ class _FolderLanding:
                 rows.append(by_key.get(row.slice_key, row) if row.status == LANDED else row)
         return rows
 
-    def _make_rows(self, folder: _Folder, part: _Part) -> list[RegistryRow]:
+    def _make_rows(self, attempt: _Attempt, part: _Part) -> list[RegistryRow]:
         """What the registry says of one part from now on; counts it in the report on the way."""
-        base: dict[str, Any] = {
-            "source_name": self._source.name,
-            "source_kind": self._kind.kind,
-            "table_name": self._kind.table.name,
-            "version": read_version(folder.uri, [part.item.stored]),
-            "object_uri": part.item.stored.uri,
-            "etag": part.item.stored.etag,
-            "sha256": part.item.sha256,
-            "options_sha256": self._options_id,
-        }
+        version = self._read_version(attempt.delivery, [part.item.stored])
+        base = self._describe(part.item.stored, version, part.item.sha256)
         rows: list[RegistryRow] = []
         bad_rows = part.item.rows_refused
         for key, claim in part.claims.items():
-            if key not in folder.touched:
+            if key not in attempt.touched:
                 continue
             count = claim.row_count
-            if key in folder.landed:
+            if key in attempt.landed:
                 outcome = (LANDED, None, count, count, 0)
-                base["version"] = folder.landed[key]
-            elif key in folder.superseded:
-                outcome = (SUPERSEDED, folder.superseded[key], 0, 0, 0)
+                base["version"] = attempt.landed[key]
+            elif key in attempt.superseded:
+                outcome = (SUPERSEDED, attempt.superseded[key], 0, 0, 0)
             else:
-                outcome = (REFUSED, folder.refused[key], count + bad_rows, 0, count + bad_rows)
+                outcome = (REFUSED, attempt.refused[key], count + bad_rows, 0, count + bad_rows)
                 bad_rows = 0
-            rows.append(_row(base, key, outcome, claim.data_through_at if outcome[0] == LANDED else None))
+            rows.append(make_row(base, key, outcome, claim.data_through_at if outcome[0] == LANDED else None))
         if not part.claims:
             why = part.item.refusal.reason if part.item.refusal else f"{bad_rows} malformed row(s), named in quarantine"
             seen = part.item.rows_written + bad_rows
             if part.item.refusal or bad_rows:
-                rows.append(_row(base, "", (REFUSED, why, seen, 0, seen), None))
+                rows.append(make_row(base, "", (REFUSED, why, seen, 0, seen), None))
             else:
-                rows.append(_row(base, "", (LANDED, "no rows", 0, 0, 0), None))
+                rows.append(make_row(base, "", (LANDED, "no rows", 0, 0, 0), None))
         self._count(part, rows)
         taken = {row.slice_key for row in rows if row.status != REFUSED}
-        return [*rows, *self._list_standing(folder, part, taken)]
+        return [*rows, *self._list_standing(attempt, part, taken)]
 
-    def _list_standing(self, folder: _Folder, part: _Part, taken: Collection[str]) -> list[RegistryRow]:
+    def _list_standing(self, attempt: _Attempt, part: _Part, taken: Collection[str]) -> list[RegistryRow]:
         """What the part landed before and this delivery did not replace: refused now, or not claimed any more."""
         standing: list[RegistryRow] = []
         for row in part.had:
-            if row.status == LANDED and row.slice_key not in taken and row.slice_key not in folder.landed:
-                is_sibling = row.slice_key not in folder.touched
+            if row.status == LANDED and row.slice_key not in taken and row.slice_key not in attempt.landed:
+                is_sibling = row.slice_key not in attempt.touched
                 message = row.message if is_sibling else "an earlier version of the object; kept"
                 now = replace(row, etag=part.item.stored.etag, options_sha256=self._options_id, message=message)
                 standing.append(now)
-            elif row.status == SUPERSEDED and row.slice_key not in folder.touched:
+            elif row.status == SUPERSEDED and row.slice_key not in attempt.touched:
                 standing.append(row)
         return standing
 
@@ -380,19 +395,3 @@ class _FolderLanding:
         if LANDED in statuses:
             _, repairs = slices.summarize_spool(self._run.engine, self._kind.table, part.reading.paths)
             report.repairs.update(repairs)
-
-
-def _row(
-    base: Mapping[str, Any], key: str, outcome: tuple[str, str | None, int, int, int], data_through_at: datetime | None
-) -> RegistryRow:
-    status, message, rows_read, rows_landed, rows_quarantined = outcome
-    return RegistryRow(
-        **base,
-        slice_key=key,
-        status=status,
-        message=message,
-        rows_read=rows_read,
-        rows_landed=rows_landed,
-        rows_quarantined=rows_quarantined,
-        data_through_at=data_through_at,
-    )

@@ -5,79 +5,17 @@ timestamps without zone; JSON stays text. Every table carries the audit columns,
 the line of the object it was read from.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 import pyarrow as pa
 
-MONEY: Final = pa.decimal128(38, 18)
-RATE: Final = pa.decimal128(18, 9)
-INSTANT: Final = pa.timestamp("us")
-TEXT: Final = pa.string()
-COUNT: Final = pa.int64()
-NUMBER: Final = pa.float64()
-FLAG: Final = pa.bool_()
-DATE: Final = pa.date32()
-
-AUDIT_COLUMNS: Final = (
-    ("_source", TEXT),  # the name in sources.yml
-    ("_object", TEXT),  # URI or path of the object the row was read from
-    ("_delivery_id", TEXT),
-    ("_position", COUNT),  # 1-based line or record in the object
-    ("_repairs", TEXT),  # comma-separated codes of what was mended on reading, null if nothing
-    ("_extra", TEXT),  # JSON of the columns the contract does not name, null if none
-)
-
-
-@dataclass(frozen=True)
-class LandingTable:
-    """One lake table: `columns` are (name, Arrow type) without audit columns; `partition` is a date column or None.
-
-    A book stands in HOME/books and has no audit columns: nothing it says was read from an object.
-    """
-
-    name: str
-    columns: tuple[tuple[str, pa.DataType], ...]
-    partition: str | None
-    is_book: bool = False
-
-    @property
-    def schema(self) -> pa.Schema:
-        """All columns in order: contract, audit, then the partition date."""
-        fields = [*self.columns, *(() if self.is_book else AUDIT_COLUMNS)]
-        if self.partition is not None:
-            fields.append((self.partition, DATE))
-        return pa.schema(fields)
-
-
-_FOCUS_MONEY = (
-    "billed_cost effective_cost list_cost contracted_cost list_unit_price contracted_unit_price pricing_quantity "
-    "consumed_quantity commitment_discount_quantity pricing_currency_contracted_unit_price "
-    "pricing_currency_effective_cost pricing_currency_list_unit_price"
-).split()
-_FOCUS_INSTANTS = "billing_period_start billing_period_end charge_period_start charge_period_end".split()
-_FOCUS_TEXTS = (
-    "provider_name publisher_name invoice_issuer_name service_provider_name host_provider_name invoice_id "
-    "invoice_detail_id billing_account_id billing_account_name billing_account_type sub_account_id sub_account_name "
-    "sub_account_type billing_currency pricing_currency charge_category charge_class charge_description "
-    "charge_frequency pricing_category pricing_unit consumed_unit service_name service_category service_subcategory "
-    "sku_id sku_meter sku_price_id sku_price_details resource_id resource_name resource_type region_id region_name "
-    "availability_zone commitment_discount_id commitment_discount_name commitment_discount_category "
-    "commitment_discount_type commitment_discount_status commitment_discount_unit capacity_reservation_id "
-    "capacity_reservation_status tags allocated_method_id allocated_method_details allocated_resource_id "
-    "allocated_resource_name allocated_tags contract_applied commitment_program_eligibility_details"
-).split()
-
-FOCUS_CHARGES: Final = LandingTable(
-    name="focus_charges",
-    columns=(
-        *((name, TEXT) for name in _FOCUS_TEXTS),
-        *((name, INSTANT) for name in _FOCUS_INSTANTS),
-        *((name, MONEY) for name in _FOCUS_MONEY),
-    ),
-    partition="billing_period_date",
-)
+from ingest.bill_tables import AWS_CUR_LINE_ITEMS as AWS_CUR_LINE_ITEMS
+from ingest.bill_tables import BILL_PERIODS as BILL_PERIODS
+from ingest.bill_tables import FOCUS_CHARGES as FOCUS_CHARGES
+from ingest.landing_table import AUDIT_COLUMNS as AUDIT_COLUMNS
+from ingest.landing_table import COUNT, DATE, FLAG, INSTANT, MONEY, NUMBER, RATE, TEXT
+from ingest.landing_table import LandingTable as LandingTable
 
 _ALLOCATION_COSTS = (
     "cpu_cost cpu_cost_adjustment gpu_cost gpu_cost_adjustment ram_cost ram_cost_adjustment pv_cost "
@@ -364,6 +302,7 @@ def landing_tables() -> dict[str, LandingTable]:
     """Every table of the raw schema by name."""
     tables = (
         FOCUS_CHARGES,
+        AWS_CUR_LINE_ITEMS,
         OPENCOST_ALLOCATIONS,
         DCGM_SAMPLES,
         LITELLM_REQUESTS,

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ingest.billing.aws_cur import AwsCur
 from ingest.billing.focus import Focus
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
@@ -10,5 +11,5 @@ from ingest.tokens.litellm import Litellm
 from ingest.tokens.otel_genai import OtelGenai
 
 KINDS: Final[dict[str, SourceKind]] = {
-    kind.kind: kind for kind in (Focus(), OpencostAllocation(), DcgmPrometheus(), Litellm(), OtelGenai())
+    kind.kind: kind for kind in (Focus(), AwsCur(), OpencostAllocation(), DcgmPrometheus(), Litellm(), OtelGenai())
 }

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,15 @@ class SourceReport:
     """UTC, naive as in the lake: the latest end of a row that this source ever landed."""
 
     is_stale: bool = False
-    """True when the source could not be listed: what it landed before stands."""
+    """True when the source, or some of what it lists, could not be had: what it landed before stands."""
+
+    def note_unreachable(self, reasons: Iterable[str | None]) -> None:
+        """Mark the source stale when a store did not give what it had listed; the next run asks again."""
+        said = [reason for reason in reasons if reason is not None]
+        if said:
+            more = f" (and {len(said) - 1} more objects)" if len(said) > 1 else ""
+            self.is_stale = True
+            self.messages.append(f"{said[0]}{more}")
 
     def count(self, item: ReadObject) -> None:
         """Add one object that was landed or refused."""

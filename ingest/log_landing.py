@@ -63,7 +63,8 @@ def _commit_batch(
     report: SourceReport,
 ) -> None:
     """Data, then quarantine, then registry: killed anywhere, the next run reads the batch again and ends the same."""
-    read = [item for reading in readings for item in reading.items]
+    read = [item for reading in readings for item in reading.items if item.unreachable is None]
+    report.note_unreachable(item.unreachable for reading in readings for item in reading.items)
     paths = [path for reading in readings for path in reading.paths]
     refused = QuarantineSpool(source.name, kind.kind, run.spool_dir)
     for reading in readings:

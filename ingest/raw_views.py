@@ -16,8 +16,8 @@ import pyarrow as pa
 from ingest import lake
 from ingest.book_tables import BOOK_TABLES, CLOSES
 from ingest.contracts import (
+    BILL_PERIODS,
     DELIVERIES,
-    FOCUS_CHARGES,
     OPENCOST_ALLOCATIONS,
     QUARANTINE,
     LandingTable,
@@ -35,10 +35,10 @@ _DAY_RANGE_SQL: Final = {
         "min(window_start_at)::date",
         "greatest(max(window_start_at), max(window_end_at) - interval 1 microsecond)::date",
     ),
-    FOCUS_CHARGES.name: (
-        "min(charge_period_start)::date",
-        "(max(charge_period_end) - interval 1 microsecond)::date",
-    ),
+    **{
+        name: (f"min({start})::date", f"(max({end}) - interval 1 microsecond)::date")
+        for name, (start, end) in BILL_PERIODS.items()
+    },
 }
 """First and last usage day of a file whose rows speak for other days than their partition's."""
 

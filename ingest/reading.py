@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from ingest.quarantine import QuarantineSpool
 from ingest.reader_pool import ReaderPool
 from ingest.sink import ObjectSink, RowSpool
 from ingest.source import ObjectRefusedError, SourceKind, SourceObject
-from ingest.storage import StorageError, StoredObject, fetch
+from ingest.storage import Downloads, StorageError, StoredObject
 
 _READER_ERRORS: Final = (
     ValueError,
@@ -31,6 +32,7 @@ _READER_ERRORS: Final = (
 )
 _POOL_BYTES: Final = 32 << 20  # what one process reads in about two seconds, twice what starting a reader takes
 _GZIP_FACTOR: Final = 8  # how much longer than it looks a gzip object is, about
+_FAILURES_TO_GIVE_UP: Final = 3  # each was tried for as long as a store may ask us to wait
 _TASKS_PER_READER: Final = 6
 _MOST_READERS: Final = 8  # each may take some 500 MB
 
@@ -56,6 +58,8 @@ class ReadObject:
     rows_refused: int
     refusal: ObjectRefusedError | None
     refused_claims: set[Claim | None]
+    unreachable: str | None = None
+    """Why the store did not give the object, which is no fault of the object: it is as if it had not been listed."""
 
 
 @dataclass
@@ -82,18 +86,32 @@ class ReadingTask:
 
 
 def read_task(
-    engine: duckdb.DuckDBPyConnection, kind: SourceKind, task: ReadingTask, tell: Callable[[int], None] | None = None
+    engine: duckdb.DuckDBPyConnection,
+    kind: SourceKind,
+    task: ReadingTask,
+    tell: Callable[[int], None] | None = None,
+    downloads: Downloads | None = None,
 ) -> Reading:
     """Read the objects in turn; a refusal is in the result, never raised. `tell` hears of each object done."""
+    if downloads is None:
+        with closing(_open_downloads(task.source, task.objects, task.scratch_dir)) as own:
+            return read_task(engine, kind, task, tell, own)
     folder = task.scratch_dir / "spool"
     quarantine = QuarantineSpool(task.source.name, kind.kind, folder)
     spool = RowSpool(engine, kind.table, kind.partition_date_sql, task.source.name, folder, quarantine)
     items: list[ReadObject] = []
+    failures = 0
     for stored in task.objects:
+        if failures >= _FAILURES_TO_GIVE_UP:
+            items.append(
+                ReadObject(stored, "", 0, 0, None, set(), f"{stored.uri}: not tried, after {failures} failures")
+            )
+            continue
         # A bill's delivery is all its parts together, known once all are read.
         is_bill = kind.refuses_whole_deliveries
         delivery_id = "" if is_bill else lake.hash_text(task.source.name, stored.uri, stored.etag)
-        items.append(_read_object(task, kind, stored, spool.open_object(stored.uri, delivery_id)))
+        items.append(_read_object(task, kind, stored, spool.open_object(stored.uri, delivery_id), downloads))
+        failures = failures + 1 if items[-1].unreachable else 0
         if tell:
             tell(1)
     spool.close()
@@ -101,11 +119,19 @@ def read_task(
     return Reading(items, spool.paths, quarantine)
 
 
-def _read_object(task: ReadingTask, kind: SourceKind, stored: StoredObject, sink: ObjectSink) -> ReadObject:
+def _open_downloads(source: SourceConfig, objects: Sequence[StoredObject], scratch_dir: Path) -> Downloads:
+    return Downloads(objects, source.options, scratch_dir / "objects")
+
+
+def _read_object(
+    task: ReadingTask, kind: SourceKind, stored: StoredObject, sink: ObjectSink, downloads: Downloads
+) -> ReadObject:
     sha256 = ""
     refusal: ObjectRefusedError | None = None
+    unreachable: str | None = None
+    path: Path | None = None
     try:
-        path = fetch(stored, task.source.options, task.scratch_dir / "objects")
+        path = downloads.take(stored)
         sha256 = _hash_file(path)
         if not isinstance(stored, PulledObject) or stored.size_bytes:  # a server may have nothing of a window
             kind.read(SourceObject(stored.uri, path, stored.modified_at, task.source.options), sink)
@@ -114,19 +140,23 @@ def _read_object(task: ReadingTask, kind: SourceKind, stored: StoredObject, sink
                 f"{sink.rows_written:,} rows, fewer than landed before, which are kept: "
                 "the server has lost some since, or keeps them no longer"
             )
-        if not stored.is_local:
-            path.unlink(missing_ok=True)
     except ObjectRefusedError as error:
         refusal = error
     except StorageError as error:
-        refusal = ObjectRefusedError(str(error))
+        if stored.is_local:
+            refusal = ObjectRefusedError(str(error))
+        else:
+            unreachable = str(error)
     except _READER_ERRORS as error:
         refusal = ObjectRefusedError(f"cannot be read as {kind.kind}: {type(error).__name__}: {error}")
-    if refusal is None:
+    finally:
+        if path is not None and not stored.is_local:
+            path.unlink(missing_ok=True)
+    if refusal is None and unreachable is None:
         sink.keep()
     else:
         sink.discard()
-    return ReadObject(stored, sha256, sink.rows_written, sink.rows_refused, refusal, sink.refused_claims)
+    return ReadObject(stored, sha256, sink.rows_written, sink.rows_refused, refusal, sink.refused_claims, unreachable)
 
 
 class Readers:
@@ -156,7 +186,10 @@ class Readers:
         """
         if not self.is_worth_sharing(kind, objects):
             groups = [(stored,) for stored in objects] if kind.refuses_whole_deliveries else [tuple(objects)]
-            return [read_task(self._engine, kind, self._make_task(source, group), tell) for group in groups]
+            with closing(_open_downloads(source, objects, self._scratch_dir)) as downloads:
+                return [
+                    read_task(self._engine, kind, self._make_task(source, group), tell, downloads) for group in groups
+                ]
         tasks = [self._make_task(source, group) for group in _group_objects(kind, objects)]
         if self._pool is None:
             self._pool = ReaderPool(count_readers())

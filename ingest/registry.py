@@ -5,9 +5,10 @@ its latest `landed_at` are the ones that hold: one for each slice it claims.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -45,6 +46,27 @@ class RegistryRow:
 
 
 _COLUMNS = [field.name for field in fields(RegistryRow)]
+
+
+def make_row(
+    base: Mapping[str, Any],
+    slice_key: str,
+    outcome: tuple[str, str | None, int, int, int],
+    data_through_at: datetime | None,
+) -> RegistryRow:
+    """The row of an object's part in a slice. `base` has what holds of the object, `outcome` the status, the message
+    and the rows that were read, landed and quarantined."""
+    status, message, rows_read, rows_landed, rows_quarantined = outcome
+    return RegistryRow(
+        **base,
+        slice_key=slice_key,
+        status=status,
+        message=message,
+        rows_read=rows_read,
+        rows_landed=rows_landed,
+        rows_quarantined=rows_quarantined,
+        data_through_at=data_through_at,
+    )
 
 
 def supersede(row: RegistryRow, message: str) -> RegistryRow:

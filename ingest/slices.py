@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from ingest import lake
 from ingest.contracts import (
+    BILL_PERIODS,
     DCGM_SAMPLES,
-    FOCUS_CHARGES,
     LITELLM_REQUESTS,
     OPENCOST_ALLOCATIONS,
     LandingTable,
@@ -27,7 +27,7 @@ from ingest.contracts import (
 from ingest.home import Home
 
 DATA_THROUGH_SQL: Final = {
-    FOCUS_CHARGES.name: "charge_period_end",
+    **{name: end for name, (_, end) in BILL_PERIODS.items()},
     OPENCOST_ALLOCATIONS.name: "window_end_at",
     DCGM_SAMPLES.name: "sampled_at",
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",

@@ -9,10 +9,12 @@ from typing import Final
 import duckdb
 
 from ingest.book_tables import CLOSED_LEDGER, CLOSES
-from ingest.contracts import DATED_FACTS, DCGM_SAMPLES, FOCUS_CHARGES, LLM_PRICES, OPENCOST_ALLOCATIONS
+from ingest.contracts import BILL_PERIODS, DATED_FACTS, DCGM_SAMPLES, LLM_PRICES, OPENCOST_ALLOCATIONS
 
 _ANY_DAY_TABLES: Final = (LLM_PRICES.name, *(table.name for table in DATED_FACTS.values()))
 """Tables whose every change touches everything: they speak for any day."""
+
+_BILL_TABLES: Final = ", ".join(f"'{name}'" for name in BILL_PERIODS)
 
 _CHANGED_FILES_SQL: Final = """
 (
@@ -60,15 +62,15 @@ def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None
         select distinct unnest(generate_series(
             first_date, last_date + (table_name = '{DCGM_SAMPLES.name}')::integer, interval 1 day
         ))::date as usage_date
-        from {files} where partition_date is not null and table_name <> '{FOCUS_CHARGES.name}';
+        from {files} where partition_date is not null and table_name not in ({_BILL_TABLES});
         delete from raw.touched_periods;
         insert into raw.touched_periods
-        select distinct partition_date from {files} where table_name = '{FOCUS_CHARGES.name}'
+        select distinct partition_date from {files} where table_name in ({_BILL_TABLES})
         union
         select distinct f.partition_date
         from build_state.pinned_files as f
         inner join touched_by_rows as d on d.usage_date between f.first_date and f.last_date
-        where f.table_name = '{FOCUS_CHARGES.name}'
+        where f.table_name in ({_BILL_TABLES})
         union
         select distinct date_trunc('month', usage_date)::date from touched_by_rows
         union
@@ -79,7 +81,7 @@ def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None
         select distinct unnest(generate_series(
             date_trunc('month', first_date), date_trunc('month', last_date), interval 1 month
         ))::date
-        from {files} where table_name = '{FOCUS_CHARGES.name}'
+        from {files} where table_name in ({_BILL_TABLES})
         union
         select distinct date_trunc('month', usage_date)::date from raw.config_adjustments
         where {str(is_full).lower()}
@@ -97,7 +99,7 @@ def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None
         select unnest(generate_series(f.first_date, f.last_date, interval 1 day))::date
         from {_ALL_FILES_SQL} as f
         inner join raw.touched_periods as p on p.billing_period_start_date = f.partition_date
-        where f.table_name = '{FOCUS_CHARGES.name}'
+        where f.table_name in ({_BILL_TABLES})
         union
         select f.partition_date
         from {_ALL_FILES_SQL} as f

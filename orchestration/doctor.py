@@ -18,7 +18,7 @@ from ingest.kinds import KINDS
 from ingest.server_landing import reach_server
 from ingest.storage import StorageError, list_objects
 from orchestration.build_state import NotBuiltError, read_built
-from orchestration.landed import SourceTotals, read_quarantine_reasons, read_source_totals
+from orchestration.landed import SourceTotals, read_quarantine_reasons, read_set_aside, read_source_totals
 
 _PACKAGES: Final = ("wattledger", "dagster", "dagster-dbt", "dbt-core", "dbt-duckdb", "duckdb", "deltalake", "polars")
 _LATE_AFTER: Final = timedelta(days=2)  # bills of the large clouds arrive within a day, restated for two
@@ -47,6 +47,7 @@ def examine_home(home: Home) -> Iterator[Finding]:
     yield from _examine_config(home)
     totals = {source.source_name: source for source in read_source_totals(home)}
     yield from _examine_sources(home, totals)
+    yield from (Finding(f"source {item.source_name}", State.NOTE, str(item)) for item in read_set_aside(home))
     yield from _examine_quarantine(home, totals)
     yield from _examine_books(home)
     yield from _examine_build(home)

@@ -7,7 +7,7 @@ from typing import Final
 from ingest import lake
 from ingest.contracts import DELIVERIES, QUARANTINE
 from ingest.home import Home
-from ingest.registry import LANDED, REFUSED, latest_sql
+from ingest.registry import LANDED, REFUSED, SUPERSEDED, latest_sql
 
 _SOURCES_SQL: Final = """
 select
@@ -18,13 +18,26 @@ select
     sum(rows_read)::bigint as rows_read,
     sum(rows_landed)::bigint as rows_landed,
     sum(rows_quarantined)::bigint as rows_quarantined,
-    count(distinct object_uri) filter (where status = $landed and rows_read = 0) as empty_object_count,
-    max(object_uri) filter (where status = $landed and rows_read = 0) as last_empty_object_uri,
+    -- A manifest has no rows of its own: it names parts.
+    count(distinct object_uri) filter (
+        where status = $landed and rows_read = 0 and not coalesce(starts_with(message, 'names '), false)
+    ) as empty_object_count,
+    max(object_uri) filter (
+        where status = $landed and rows_read = 0 and not coalesce(starts_with(message, 'names '), false)
+    ) as last_empty_object_uri,
     max(data_through_at) as data_through_at,
     max(landed_at) as landed_at
 from ({rows})
 group by source_name
 order by source_name
+"""
+
+_SET_ASIDE_SQL: Final = """
+select source_name, message, count(distinct object_uri) as object_count, max(object_uri) as last_object_uri
+from ({rows})
+where status = $superseded
+group by source_name, message
+order by source_name, object_count desc, message
 """
 
 _REASONS_SQL: Final = """
@@ -61,6 +74,19 @@ class SourceTotals:
 
 
 @dataclass(frozen=True)
+class SetAside:
+    """Objects of one source whose rows stand in no table, for one reason."""
+
+    source_name: str
+    message: str
+    object_count: int
+    last_object_uri: str
+
+    def __str__(self) -> str:
+        return f"{self.source_name}: {self.object_count:,} set aside, {self.message}, last {self.last_object_uri}"
+
+
+@dataclass(frozen=True)
 class QuarantineReason:
     """Entries of one source that were refused for one reason."""
 
@@ -77,6 +103,14 @@ def read_source_totals(home: Home) -> list[SourceTotals]:
         rows = latest_sql(lake.select_files_sql(engine, DELIVERIES, lake.list_files(home, DELIVERIES)))
         found = engine.execute(_SOURCES_SQL.format(rows=rows), {"refused": REFUSED, "landed": LANDED}).fetchall()
     return [SourceTotals(*values) for values in found]
+
+
+def read_set_aside(home: Home) -> list[SetAside]:
+    """What newer or other exports made superfluous, by source and reason."""
+    with lake.open_engine(home) as engine:
+        rows = latest_sql(lake.select_files_sql(engine, DELIVERIES, lake.list_files(home, DELIVERIES)))
+        found = engine.execute(_SET_ASIDE_SQL.format(rows=rows), {"superseded": SUPERSEDED}).fetchall()
+    return [SetAside(*values) for values in found]
 
 
 def read_quarantine_counts(home: Home) -> dict[str, int]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from delivery.marts import open_marts
 from delivery.publish import MARTS_FILE, PARQUET_LINK
 from ingest.home import Home
-from orchestration.landed import read_source_totals
+from orchestration.landed import read_set_aside, read_source_totals
 
 _CENT: Final = Decimal("0.01")
 
@@ -55,6 +55,13 @@ select
     -billed_cost_local as billed_cost_local
 from fct_reconciliation
 where step = 'held_back'
+order by all
+"""
+
+_SET_ASIDE_SQL: Final = """
+select provider_name, billing_account_id, billing_period_start_date, currency_code, billed_cost_local
+from fct_reconciliation
+where step = 'set_aside'
 order by all
 """
 
@@ -113,6 +120,21 @@ class HeldBackBill:
 
 
 @dataclass(frozen=True)
+class SetAsideBill:
+    """A bill that came in two kinds of export; it is counted by the other one."""
+
+    provider_name: str
+    billing_account_id: str
+    billing_period_start_date: date
+    currency_code: str | None
+    billed_cost_local: Decimal
+
+    def __str__(self) -> str:
+        bill = f"{self.provider_name} {self.billing_account_id} {self.billing_period_start_date:%Y-%m}"
+        return f"set aside {bill}: {self.billed_cost_local:,.2f} {self.currency_code}, its FOCUS export counts"
+
+
+@dataclass(frozen=True)
 class TeamTotals:
     team_id: str
     billed_cost_usd: Decimal
@@ -132,6 +154,12 @@ def read_held_back(published: Path) -> list[HeldBackBill]:
     """Raises `MartsError` when nothing is published."""
     with open_marts(published) as marts:
         return marts.fetch(HeldBackBill, _HELD_BACK_SQL)
+
+
+def read_set_aside_bills(published: Path) -> list[SetAsideBill]:
+    """Raises `MartsError` when nothing is published."""
+    with open_marts(published) as marts:
+        return marts.fetch(SetAsideBill, _SET_ASIDE_SQL)
 
 
 def read_teams(published: Path) -> list[TeamTotals]:
@@ -163,6 +191,8 @@ def print_sources(console: Console, home: Home) -> None:
     for source in totals:
         if source.silence:
             console.print(f"{source.source_name}: {source.silence}", soft_wrap=True, markup=False)
+    for item in read_set_aside(home):
+        console.print(str(item), soft_wrap=True, markup=False)
 
 
 def print_marts(console: Console, home: Home) -> None:
@@ -184,6 +214,8 @@ def print_marts(console: Console, home: Home) -> None:
         )
     console.print(table)
     for bill in read_held_back(home.published_dir):
+        console.print(str(bill), soft_wrap=True, markup=False)
+    for bill in read_set_aside_bills(home.published_dir):
         console.print(str(bill), soft_wrap=True, markup=False)
 
     teams = read_teams(home.published_dir)

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection
 from datetime import date
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
+
+from ingest.source import SourceKind
 
 Claim = tuple[tuple[str | None, ...], date]
 """The values of a kind's `claim_columns`, and the partition date."""
@@ -15,3 +17,9 @@ class ClaimSink(Protocol):
     def note_refused_claims(self, claims: Collection[Claim | None]) -> None:
         """`None` stands for rows that do not tell: any slice of the folder may miss them."""
         ...
+
+
+class BillKind(SourceKind, Protocol):
+    """A kind whose rows claim slices: by the values of these columns and the partition date."""
+
+    claim_columns: ClassVar[tuple[str, ...]]

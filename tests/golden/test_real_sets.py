@@ -1,4 +1,4 @@
-"""Every real data set of the four kinds, in one run: all of it lands, and the ledger equals the files' own sums."""
+"""Every real data set of the kinds, in one run: all of it lands, and the ledger equals the files' own sums."""
 
 import subprocess
 import sys
@@ -15,6 +15,9 @@ SOURCES = {
     "focus-1-0": ("focus", "focus_1_0_official_sample/*.csv.gz"),
     "focus-1-2": ("focus", "focus_1_2_generated/*.csv.gz"),
     "focus-spec": ("focus", "focus_spec_examples/*.csv"),
+    "cur-anonymised": ("aws_cur", "aws_cur_legacy_anonymised/*.csv.gz"),
+    "cur-koku": ("aws_cur", "aws_cur_legacy_koku/*.csv"),
+    "cur-nise": ("aws_cur", "nise_aws_cur/*.csv.gz"),
     "opencost": ("opencost_allocation", "opencost_api/*.json"),
     "dcgm-scrapes": ("dcgm_prometheus", "dcgm_exporter_real/*.prom"),
     "dcgm-answers": ("dcgm_prometheus", "dcgm_exporter_real/*.json"),
@@ -27,6 +30,9 @@ ROWS = {
     "focus-1-0": 497,
     "focus-1-2": 9_000,
     "focus-spec": 22,
+    "cur-anonymised": 640,
+    "cur-koku": 19,
+    "cur-nise": 4_656,
     "opencost": 3,
     "litellm-payloads": 700,
     "litellm-spend-logs": 700,
@@ -107,6 +113,41 @@ def test_the_control_sums_of_the_generated_files_hold(warehouse):
         "Microsoft Azure": Decimal("115211.9865"),
         "Google Cloud": Decimal("79799.8397"),
     }
+
+
+@pytest.mark.parametrize(
+    ("source", "pattern"),
+    [(name, pattern) for name, (kind, pattern) in SOURCES.items() if kind == "aws_cur"],
+)
+def test_the_ledger_bills_what_an_aws_report_bills(warehouse, shared_data, source, pattern):
+    expected = duckdb.execute(
+        """select "lineItem/UsageAccountId", round(sum("lineItem/UnblendedCost"::decimal(38, 18)), 9)
+        from read_csv(?, all_varchar = true, null_padding = true, nullstr = '') group by all order by all""",
+        [str(shared_data / pattern)],
+    ).fetchall()
+    found = warehouse.execute(
+        """select sub_account_id, round(sum(billed_cost_local), 9) from intermediate.int_charges__aws_lines
+        where source_name = ? group by all order by all""",
+        [source],
+    ).fetchall()
+    assert found == expected
+    (billed,) = warehouse.execute(
+        "select sum(billed_cost_usd) from marts.fct_cost_ledger where source_name = ?", [source]
+    ).fetchone()
+    assert billed == sum(value for _, value in expected)
+
+
+def test_a_savings_plan_costs_its_fee_where_it_was_used_and_negations_nothing(warehouse):
+    """README of nise_aws_cur: covered usage 7,902.00, negation -7,902.00, recurring fee 5,115.60, all of it used."""
+    found = warehouse.execute(
+        """select charge_category, commitment_discount_status, sum(billed_cost_local), sum(effective_cost_local)
+        from intermediate.int_charges__aws_lines
+        where source_name = 'cur-nise' and (pricing_category = 'Committed' or charge_category = 'Purchase')
+            and (sku_id like 'P4D%' or charge_category = 'Purchase')
+        group by all order by all"""
+    ).fetchall()
+    fee = Decimal("5115.60")
+    assert found == [("Purchase", None, fee, 0), ("Usage", "Used", 0, fee)]
 
 
 def test_unused_commitments_are_waste(warehouse):

@@ -1,19 +1,22 @@
 import os
-import socket
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import boto3
 import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from ingest.storage import SourceLocationError, StorageError, StoredObject, fetch, list_objects, open_stream
-from tests.ingest.cutting_proxy import CuttingProxy
+from ingest.storage import (
+    SourceLocationError,
+    StorageError,
+    StoredObject,
+    fetch,
+    list_objects,
+    open_stream,
+)
 
 KEYS = (
     "a.csv",
@@ -48,23 +51,6 @@ LOCATIONS = (
     "exports/**/**/*.csv",
     "exports*/?.csv",
 )
-
-
-@pytest.fixture
-def client(s3_endpoint: str) -> Any:
-    return boto3.client("s3", endpoint_url=s3_endpoint, region_name="us-east-1")
-
-
-@pytest.fixture
-def bucket(client: Any) -> str:
-    name = f"bucket-{uuid.uuid4().hex[:12]}"
-    client.create_bucket(Bucket=name)
-    return name
-
-
-@pytest.fixture
-def options(s3_endpoint: str) -> dict[str, str]:
-    return {"endpoint_url": s3_endpoint, "region": "us-east-1"}
 
 
 def write_local(folder: Path) -> None:
@@ -207,160 +193,127 @@ def test_a_local_file_is_fetched_where_it_is(tmp_path: Path):
 # --- S3 --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_location_means_the_same_on_disk_and_in_s3(client: Any, bucket: str, options: dict[str, str], tmp_path: Path):
+def test_a_location_means_the_same_on_disk_and_in_s3(
+    s3_client: Any, s3_bucket: str, s3_options: dict[str, str], tmp_path: Path
+):
     write_local(tmp_path)
     for key in KEYS:
-        client.put_object(Bucket=bucket, Key=key, Body=key.encode())
-    client.put_object(Bucket=bucket, Key="exports/", Body=b"")
+        s3_client.put_object(Bucket=s3_bucket, Key=key, Body=key.encode())
+    s3_client.put_object(Bucket=s3_bucket, Key="exports/", Body=b"")
     for location in LOCATIONS:
         local = [item.uri for item in list_objects(location, {}, tmp_path)]
         remote = [
-            item.uri.removeprefix(f"s3://{bucket}/")
-            for item in list_objects(f"s3://{bucket}/{location}", options, tmp_path)
+            item.uri.removeprefix(f"s3://{s3_bucket}/")
+            for item in list_objects(f"s3://{s3_bucket}/{location}", s3_options, tmp_path)
         ]
         assert sorted(local) == remote, location
-    assert len(list_objects(f"s3://{bucket}", options, tmp_path)) == 8
+    assert len(list_objects(f"s3://{s3_bucket}", s3_options, tmp_path)) == 8
 
 
-def test_more_keys_than_one_page_are_all_listed_in_order(bucket: str, options: dict[str, str], tmp_path: Path):
+def test_more_keys_than_one_page_are_all_listed_in_order(s3_bucket: str, s3_options: dict[str, str], tmp_path: Path):
     store = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]  # straight into the server: a thousand uploads take ten seconds
     for number in range(1_005):
-        store.put_object(bucket, f"logs/{number:05}.jsonl", b"{}")
-    listed = list_objects(f"s3://{bucket}/logs/", options, tmp_path)
-    assert [item.uri for item in listed] == [f"s3://{bucket}/logs/{number:05}.jsonl" for number in range(1_005)]
-    assert len(list_objects(f"s3://{bucket}/logs/*5.jsonl", options, tmp_path)) == 100
+        store.put_object(s3_bucket, f"logs/{number:05}.jsonl", b"{}")
+    listed = list_objects(f"s3://{s3_bucket}/logs/", s3_options, tmp_path)
+    assert [item.uri for item in listed] == [f"s3://{s3_bucket}/logs/{number:05}.jsonl" for number in range(1_005)]
+    assert len(list_objects(f"s3://{s3_bucket}/logs/*5.jsonl", s3_options, tmp_path)) == 100
 
 
-def test_an_object_is_streamed_and_fetched_whole(client: Any, bucket: str, options: dict[str, str], tmp_path: Path):
+def test_an_object_is_streamed_and_fetched_whole(
+    s3_client: Any, s3_bucket: str, s3_options: dict[str, str], tmp_path: Path
+):
     body = os.urandom(3_500_000)
-    client.put_object(Bucket=bucket, Key="big file ü.csv.gz", Body=body)
-    (stored,) = list_objects(f"s3://{bucket}/big file ü.csv.gz", options, tmp_path)
+    s3_client.put_object(Bucket=s3_bucket, Key="big file ü.csv.gz", Body=body)
+    (stored,) = list_objects(f"s3://{s3_bucket}/big file ü.csv.gz", s3_options, tmp_path)
     assert stored.size_bytes == len(body)
-    with open_stream(stored, options) as stream:
+    with open_stream(stored, s3_options) as stream:
         assert stream.read(10) == body[:10]
         assert stream.readline() == body[10 : body.index(b"\n", 10) + 1]
         assert stream.read() == body[body.index(b"\n", 10) + 1 :]
-    path = fetch(stored, options, tmp_path / "scratch")
+    path = fetch(stored, s3_options, tmp_path / "scratch")
     assert path.read_bytes() == body
     assert path.name.endswith(".csv.gz")
     assert list((tmp_path / "scratch").iterdir()) == [path]
 
 
 def test_an_overwritten_object_has_another_etag_and_the_old_version_is_never_read_as_the_new(
-    client: Any, bucket: str, options: dict[str, str], tmp_path: Path
+    s3_client: Any, s3_bucket: str, s3_options: dict[str, str], tmp_path: Path
 ):
-    client.put_object(Bucket=bucket, Key="a.csv", Body=b"one")
-    (before,) = list_objects(f"s3://{bucket}/a.csv", options, tmp_path)
-    client.put_object(Bucket=bucket, Key="a.csv", Body=b"two")
-    (after,) = list_objects(f"s3://{bucket}/a.csv", options, tmp_path)
+    s3_client.put_object(Bucket=s3_bucket, Key="a.csv", Body=b"one")
+    (before,) = list_objects(f"s3://{s3_bucket}/a.csv", s3_options, tmp_path)
+    s3_client.put_object(Bucket=s3_bucket, Key="a.csv", Body=b"two")
+    (after,) = list_objects(f"s3://{s3_bucket}/a.csv", s3_options, tmp_path)
     assert before.etag != after.etag
     with pytest.raises(StorageError, match="replaced after it was listed"):
-        fetch(before, options, tmp_path / "scratch")
-    assert fetch(after, options, tmp_path / "scratch").read_bytes() == b"two"
+        fetch(before, s3_options, tmp_path / "scratch")
+    assert fetch(after, s3_options, tmp_path / "scratch").read_bytes() == b"two"
 
 
-def test_an_empty_object_is_listed_and_read(client: Any, bucket: str, options: dict[str, str], tmp_path: Path):
-    client.put_object(Bucket=bucket, Key="empty.csv", Body=b"")
-    (stored,) = list_objects(f"s3://{bucket}/*.csv", options, tmp_path)
-    assert fetch(stored, options, tmp_path / "scratch").read_bytes() == b""
+def test_an_empty_object_is_listed_and_read(s3_client: Any, s3_bucket: str, s3_options: dict[str, str], tmp_path: Path):
+    s3_client.put_object(Bucket=s3_bucket, Key="empty.csv", Body=b"")
+    (stored,) = list_objects(f"s3://{s3_bucket}/*.csv", s3_options, tmp_path)
+    assert fetch(stored, s3_options, tmp_path / "scratch").read_bytes() == b""
 
 
 def test_the_endpoint_of_the_environment_is_used(
-    client: Any, bucket: str, s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3_client: Any, s3_bucket: str, s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    client.put_object(Bucket=bucket, Key="a.csv", Body=b"one")
+    s3_client.put_object(Bucket=s3_bucket, Key="a.csv", Body=b"one")
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
-    assert len(list_objects(f"s3://{bucket}/", {}, tmp_path)) == 1
+    assert len(list_objects(f"s3://{s3_bucket}/", {}, tmp_path)) == 1
 
 
 def test_credentials_of_a_named_profile_are_used(
-    client: Any, bucket: str, options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3_client: Any, s3_bucket: str, s3_options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    client.put_object(Bucket=bucket, Key="a.csv", Body=b"one")
+    s3_client.put_object(Bucket=s3_bucket, Key="a.csv", Body=b"one")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     (tmp_path / "aws-credentials").write_text("[finops]\naws_access_key_id = k\naws_secret_access_key = hunter2\n")
-    assert len(list_objects(f"s3://{bucket}/", options | {"profile": "finops"}, tmp_path)) == 1
+    assert len(list_objects(f"s3://{s3_bucket}/", s3_options | {"profile": "finops"}, tmp_path)) == 1
     with pytest.raises(StorageError, match=r"absent.*options\.profile"):
-        list_objects(f"s3://{bucket}/", options | {"profile": "absent"}, tmp_path)
+        list_objects(f"s3://{s3_bucket}/", s3_options | {"profile": "absent"}, tmp_path)
 
 
 def test_missing_credentials_are_an_error_that_says_what_to_set(
-    bucket: str, options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3_bucket: str, s3_options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(StorageError, match=rf"s3://{bucket}/logs/.*AWS_ACCESS_KEY_ID"):
-        list_objects(f"s3://{bucket}/logs/", options, tmp_path)
+    with pytest.raises(StorageError, match=rf"s3://{s3_bucket}/logs/.*AWS_ACCESS_KEY_ID"):
+        list_objects(f"s3://{s3_bucket}/logs/", s3_options, tmp_path)
 
 
-def test_a_wrong_bucket_is_an_error_with_bucket_cause_and_mend(options: dict[str, str], tmp_path: Path):
+def test_a_wrong_bucket_is_an_error_with_bucket_cause_and_mend(s3_options: dict[str, str], tmp_path: Path):
     with pytest.raises(StorageError) as caught:
-        list_objects("s3://no-such-bucket-here/logs/", options, tmp_path)
+        list_objects("s3://no-such-bucket-here/logs/", s3_options, tmp_path)
     assert "s3://no-such-bucket-here/logs/: NoSuchBucket" in str(caught.value)
     assert "Correct the bucket" in str(caught.value)
     assert "test-secret" not in str(caught.value)
 
 
-def test_a_missing_object_is_an_error_and_an_empty_prefix_is_not(bucket: str, options: dict[str, str], tmp_path: Path):
+def test_a_missing_object_is_an_error_and_an_empty_prefix_is_not(
+    s3_bucket: str, s3_options: dict[str, str], tmp_path: Path
+):
     with pytest.raises(SourceLocationError, match=r"no such object.*sources\.yml"):
-        list_objects(f"s3://{bucket}/logs/one.jsonl", options, tmp_path)
-    assert list_objects(f"s3://{bucket}/logs/", options, tmp_path) == []
-    assert list_objects(f"s3://{bucket}/logs/*.jsonl", options, tmp_path) == []
+        list_objects(f"s3://{s3_bucket}/logs/one.jsonl", s3_options, tmp_path)
+    assert list_objects(f"s3://{s3_bucket}/logs/", s3_options, tmp_path) == []
+    assert list_objects(f"s3://{s3_bucket}/logs/*.jsonl", s3_options, tmp_path) == []
 
 
-def test_a_location_without_a_bucket_is_an_error(options: dict[str, str], tmp_path: Path):
+def test_a_location_without_a_bucket_is_an_error(s3_options: dict[str, str], tmp_path: Path):
     with pytest.raises(SourceLocationError, match="no bucket name"):
-        list_objects("s3:///logs", options, tmp_path)
-
-
-def test_an_endpoint_that_is_down_is_an_error_that_names_it(
-    s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    with pytest.raises(StorageError, match=f"EndpointConnectionError.*{endpoint}"):
-        list_objects("s3://bucket/logs/", {"endpoint_url": endpoint}, tmp_path)
-
-
-@pytest.fixture
-def cut_connections(s3_endpoint: str) -> Iterator[CuttingProxy]:
-    proxy = CuttingProxy(int(s3_endpoint.rpartition(":")[2]), body_bytes=700_000, cuts=2)
-    yield proxy
-    proxy.close()
-
-
-def test_a_broken_connection_is_resumed_where_it_broke(
-    client: Any, bucket: str, options: dict[str, str], tmp_path: Path, cut_connections: CuttingProxy
-):
-    body = os.urandom(3_000_000)
-    client.put_object(Bucket=bucket, Key="big.bin", Body=body)
-    (stored,) = list_objects(f"s3://{bucket}/big.bin", options, tmp_path)
-    cut_options = {"endpoint_url": cut_connections.endpoint}
-    assert fetch(stored, cut_options, tmp_path / "scratch").read_bytes() == body
-    assert cut_connections.cuts_left == 0
-
-
-def test_a_connection_that_always_breaks_leaves_an_error_and_no_file(
-    client: Any, bucket: str, options: dict[str, str], tmp_path: Path, cut_connections: CuttingProxy
-):
-    cut_connections.body_bytes, cut_connections.cuts_left = 0, 1_000
-    client.put_object(Bucket=bucket, Key="big.bin", Body=os.urandom(3_000_000))
-    (stored,) = list_objects(f"s3://{bucket}/big.bin", options, tmp_path)
-    with pytest.raises(StorageError, match=rf"s3://{bucket}/big\.bin: .*{cut_connections.endpoint} is up"):
-        fetch(stored, {"endpoint_url": cut_connections.endpoint}, tmp_path / "scratch")
-    assert list((tmp_path / "scratch").iterdir()) == []
+        list_objects("s3:///logs", s3_options, tmp_path)
 
 
 def test_a_full_scratch_folder_is_an_error_that_says_where(
-    client: Any, bucket: str, options: dict[str, str], tmp_path: Path
+    s3_client: Any, s3_bucket: str, s3_options: dict[str, str], tmp_path: Path
 ):
-    client.put_object(Bucket=bucket, Key="a.csv", Body=b"one")
-    (stored,) = list_objects(f"s3://{bucket}/a.csv", options, tmp_path)
+    s3_client.put_object(Bucket=s3_bucket, Key="a.csv", Body=b"one")
+    (stored,) = list_objects(f"s3://{s3_bucket}/a.csv", s3_options, tmp_path)
     (tmp_path / "scratch").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match="cannot be copied to"):
-        fetch(stored, options, tmp_path / "scratch")
+        fetch(stored, s3_options, tmp_path / "scratch")
 
 
 def test_a_hand_made_object_is_local_unless_it_is_in_s3():

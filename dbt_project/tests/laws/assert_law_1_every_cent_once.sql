@@ -10,7 +10,7 @@ with delivered as (
         charges.billing_period_start_date,
         charges.currency_code,
         {{ costs('sum(charges.$) as $', unit='local') }}
-    from {{ ref('stg_focus__charges') }} as charges
+    from {{ ref('int_charges__provider_lines') }} as charges
     group by all
 ),
 

@@ -3,7 +3,7 @@
 {{ config(materialized='view') }}
 
 select {{ charge_line_columns() }}
-from {{ ref('stg_focus__charges') }} as charges
+from {{ ref('int_charges__provider_lines') }} as charges
 where
     not exists (
         select 1 from {{ ref('int_charges__power_lines') }} as power_lines

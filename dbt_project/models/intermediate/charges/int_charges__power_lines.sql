@@ -15,7 +15,7 @@ invoiced as (
     select
         charges.*,
         accounts.power_invoice_account_id
-    from {{ ref('stg_focus__charges') }} as charges
+    from {{ ref('int_charges__provider_lines') }} as charges
     inner join accounts
         on
             accounts.power_invoice_account_id in (

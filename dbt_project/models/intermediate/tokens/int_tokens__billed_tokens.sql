@@ -7,7 +7,7 @@ with lines as (
         *,
         {{ charge_key() }} as charge_key,
         {{ tokens_per_unit('consumed_unit') }} as tokens_per_unit
-    from {{ ref('stg_focus__charges') }}
+    from {{ ref('int_charges__provider_lines') }}
     where billing_period_start_date in (
         select billing_period_start_date from {{ source('build', 'touched_periods') }}
     )

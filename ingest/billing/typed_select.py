@@ -1,4 +1,4 @@
-"""The SELECT that types FOCUS rows: text in, contract columns out, with what was mended and what is wrong.
+"""The SELECT that types the rows of a bill: text in, contract columns out, with what was mended and what is wrong.
 
 Every column arrives as text, also from Parquet, so that one set of rules holds for all files. A bad value never
 becomes null unseen: each row carries the number of the first rule that it breaks.
@@ -8,22 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ingest.contracts import FOCUS_CHARGES, INSTANT, MONEY, TEXT
-from ingest.values import CURRENCY_PATTERN
-
-MONEY_COLUMNS: Final = tuple(name for name, kind in FOCUS_CHARGES.columns if kind == MONEY)
-INSTANT_COLUMNS: Final = tuple(name for name, kind in FOCUS_CHARGES.columns if kind == INSTANT)
-COLUMN_NAMES: Final = tuple(name for name, _ in FOCUS_CHARGES.columns)
-REQUIRED: Final = (
-    "billed_cost",
-    "effective_cost",
-    "billing_period_start",
-    "charge_period_start",
-    "charge_period_end",
-    "charge_category",
-)
-EXPECTED: Final = ("billing_account_id", "billing_currency", "provider_name")
-"""Columns whose absence lands as null with a repair code."""
+from ingest.billing.bill_format import BillFormat
+from ingest.contracts import INSTANT, MONEY, TEXT
 
 MONTH_FIRST: Final = "m/d/y"
 DAY_FIRST: Final = "d/m/y"
@@ -35,7 +21,7 @@ _LATE_HOUR_PATTERN: Final = r"^\s*\d{4}-\d{2}-\d{2}[T ](2[4-9]|3\d|4[0-7]):"
 _DOLLAR_PATTERN: Final = r"^\s*-?\$-?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?\s*$"
 _SCIENTIFIC_PATTERN: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,2}\s*$"
 _ENGINE_TYPES: Final = {TEXT: "varchar", INSTANT: "timestamp", MONEY: "decimal(38, 18)"}
-_NULLS: Final = "('', 'NULL', 'null')"
+_NULLS: Final = ("", "NULL", "null")
 
 AMOUNT_REASON: Final = "not an amount: expected a decimal number below 10^20, such as 12.5 or 1.25e-7"
 INSTANT_REASON: Final = "not an instant: expected UTC ISO 8601, such as 2026-05-01T00:00:00Z"
@@ -47,8 +33,18 @@ class TypedSelect:
     `_found`, the text of the field that broke the rule."""
 
     sql: str = ""
-    problems: list[tuple[str, str]] = field(default_factory=list)  # (FOCUS column, reason)
+    problems: list[tuple[str, str]] = field(default_factory=list)  # (column as the format spells it, reason)
     parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SourceColumns:
+    """Where things stand in what is read, each by the name of a column of it."""
+
+    spelled: Mapping[str, str]  # by contract column
+    keyed: Mapping[str, Mapping[str, str]]  # by contract column of JSON, then by key
+    extra: Mapping[str, str]  # by header, of what the contract does not name
+    notes: Sequence[str] = ()  # repair codes that hold for every row
 
 
 def slash_formats(date_format: str) -> list[str]:
@@ -58,33 +54,30 @@ def slash_formats(date_format: str) -> list[str]:
 
 
 def build_select(
-    source_sql: str,
-    spelled: Mapping[str, str],
-    extra: Mapping[str, str],
-    defaults: Mapping[str, str],
-    date_format: str | None,
+    form: BillFormat, source_sql: str, columns: SourceColumns, defaults: Mapping[str, str], date_format: str | None
 ) -> TypedSelect:
-    """Type the rows of `source_sql`.
-
-    `spelled` maps contract columns to the quoted column of the source, `extra` the names of other columns to theirs,
-    `defaults` contract columns to a text that stands where nothing does.
-    """
+    """Type the rows of `source_sql`. `defaults` maps contract columns to a text that stands where nothing does."""
     select = TypedSelect()
-    present = [name for name in COLUMN_NAMES if name in spelled or name in defaults]
-    texts = [f"{_text_sql(spelled, defaults, name, select)} as {_raw(name)}" for name in present]
-    typed = [f"{_typed_sql(name, date_format)} as {name}" for name in present]
+    present = [
+        name for name in form.column_names if name in columns.spelled or name in columns.keyed or name in defaults
+    ]
+    texts = [f"{_text_sql(form, columns, defaults, name, select)} as {_raw(name)}" for name in present]
+    typed = [f"{_typed_sql(form, name, date_format)} as {name}" for name in present]
     # What is absent costs nothing: a null of the right type.
-    typed += [f"null::{_ENGINE_TYPES[kind]} as {name}" for name, kind in FOCUS_CHARGES.columns if name not in present]
-    rules = _list_rules(present, date_format)
-    select.problems = [(spell(column), reason) for column, _, reason in rules]
+    typed += [f"null::{_ENGINE_TYPES[kind]} as {name}" for name, kind in form.table.columns if name not in present]
+    rules = _list_rules(form, present, date_format)
+    select.problems = [(form.spell(column), reason) for column, _, reason in rules]
     problem = " ".join(f"when {condition} then {index}" for index, (_, condition, _) in enumerate(rules))
-    found = " ".join(f"when {index} then {_raw(column)}" for index, (column, _, _) in enumerate(rules))
-    repairs = ", ".join(_repair_codes(spelled, present, date_format))
+    found = " ".join(
+        f"when {index} then {_raw(column)}" for index, (column, _, _) in enumerate(rules) if column in present
+    )
+    repairs = ", ".join(_repair_codes(form, columns, present, date_format))
+    outputs = (f"{form.outputs.get(name, name)} as {name}" for name in form.column_names)
     select.sql = f"""
-    with texts as (select {", ".join(texts)}, {_extra_sql(extra)} as _extra from ({source_sql}) as source),
+    with texts as (select {", ".join(texts)}, {_extra_sql(columns.extra)} as _extra from ({source_sql}) as source),
     typed as (select *, {", ".join(typed)} from texts),
     judged as (select *, case {problem} end as _problem from typed)
-    select {", ".join(_output_sql(name) for name in COLUMN_NAMES)},
+    select {", ".join(outputs)},
         nullif(concat_ws(',', {repairs}), '') as _repairs,
         _extra, _problem, case _problem {found} end as _found
     from judged"""
@@ -95,15 +88,18 @@ def _raw(name: str) -> str:
     return f"raw_{name}"
 
 
-def spell(column: str) -> str:
-    """The FOCUS name of a contract column: billed_cost -> BilledCost."""
-    return "".join(word.capitalize() for word in column.split("_"))
-
-
-def _text_sql(spelled: Mapping[str, str], defaults: Mapping[str, str], name: str, select: TypedSelect) -> str:
+def _text_sql(
+    form: BillFormat, columns: SourceColumns, defaults: Mapping[str, str], name: str, select: TypedSelect
+) -> str:
     source = "null::varchar"
-    if name in spelled:
-        source = f"case when trim(source.{spelled[name]}) not in {_NULLS} then source.{spelled[name]} end"
+    if name in columns.spelled:
+        column = f"source.{columns.spelled[name]}"
+        nulls = (*_NULLS, *(form.amount_nulls if name in form.money_columns else ()))
+        source = f"case when trim({column}) not in {nulls} then {column} end"
+        if name in form.rewritten:
+            source = form.rewritten[name].replace("$", source)
+    if name in columns.keyed:
+        source = f"coalesce({source}, {_object_sql(columns.keyed[name])})"
     if name in defaults:
         select.parameters[f"default_{name}"] = defaults[name]
         source = f"coalesce({source}, $default_{name}::varchar)"
@@ -111,22 +107,24 @@ def _text_sql(spelled: Mapping[str, str], defaults: Mapping[str, str], name: str
 
 
 def _extra_sql(extra: Mapping[str, str]) -> str:
-    if not extra:
-        return "null::varchar"
-    pairs = ", ".join(f"{quote_literal(name)}, source.{column}" for name, column in extra.items())
+    return _object_sql(extra) if extra else "null::varchar"
+
+
+def _object_sql(columns: Mapping[str, str]) -> str:
+    pairs = ", ".join(f"{quote_literal(name)}, source.{column}" for name, column in columns.items())
     # A merge patch drops the keys that are null.
     return f"nullif(json_merge_patch('{{}}', json_object({pairs}))::varchar, '{{}}')"
 
 
-def _typed_sql(name: str, date_format: str | None) -> str:
+def _typed_sql(form: BillFormat, name: str, date_format: str | None) -> str:
     raw = _raw(name)
-    if name in MONEY_COLUMNS:
+    if name in form.money_columns:
         return (
             f"case when contains({raw}, '$') then case when regexp_matches({raw}, '{_DOLLAR_PATTERN}') "
             f"then try_cast(replace(replace({raw}, '$', ''), ',', '') as decimal(38, 18)) end "
             f"when not contains({raw}, '_') then {_cast_amount(raw)} end"
         )
-    if name in INSTANT_COLUMNS:
+    if name in form.instant_columns:
         # Through timestamptz: a plain cast to timestamp drops the offset without a word.
         hour = f"lpad((try_cast(substr(trim({raw}), 12, 2) as integer) - 24)::varchar, 2, '0')"
         shifted = f"substr(trim({raw}), 1, 11) || {hour} || substr(trim({raw}), 14)"
@@ -188,11 +186,15 @@ def _is_late_hour(raw: str) -> str:
     return f"(case when ltrim({raw})[12] in ('2', '3', '4') then {matches} else false end)"
 
 
-def _list_rules(present: Sequence[str], date_format: str | None) -> list[tuple[str, str, str]]:
+def _list_rules(form: BillFormat, present: Sequence[str], date_format: str | None) -> list[tuple[str, str, str]]:
     """(contract column, condition that breaks it, reason), first match wins."""
-    rules = [(name, f"{_raw(name)} is null", "empty: this column is required") for name in REQUIRED]
-    rules += [(name, _is_lost(name), AMOUNT_REASON) for name in MONEY_COLUMNS if name in present]
-    for name in INSTANT_COLUMNS:
+    rules = [(name, f"{_raw(name)} is null", "empty: this column is required") for name in form.required]
+    rules += [
+        (name, _is_lost(name), AMOUNT_REASON)
+        for name in form.money_columns
+        if name in present and name not in form.lenient_amounts
+    ]
+    for name in form.instant_columns:
         if name not in present:
             continue
         if date_format is None:
@@ -202,42 +204,36 @@ def _list_rules(present: Sequence[str], date_format: str | None) -> list[tuple[s
             )
             rules.append((name, f"{_is_lost(name)} and contains({_raw(name)}, '/')", hint))
         rules.append((name, _is_lost(name), INSTANT_REASON))
-    for name in ("charge_period", "billing_period"):
-        if f"{name}_end" in present:
-            reason = f"ends before or when {spell(name)}Start begins: periods are [start, end)"
-            rules.append((f"{name}_end", f"{name}_end <= {name}_start", reason))
-    if "billing_currency" in present:
-        reason = (
-            "not a currency code: expected three capital letters (ISO 4217), such as USD, or the name of a virtual "
-            "currency, such as Credits or Databricks DBUs"
-        )
-        bad = f"billing_currency is not null and not regexp_matches(billing_currency, '{CURRENCY_PATTERN}')"
-        rules.append(("billing_currency", bad, reason))
-    return rules
+    return [*rules, *form.rules]
 
 
 def _is_lost(name: str) -> str:
     return f"{name} is null and {_raw(name)} is not null"
 
 
-def _repair_codes(spelled: Mapping[str, str], present: Sequence[str], date_format: str | None) -> list[str]:
+def _repair_codes(
+    form: BillFormat, columns: SourceColumns, present: Sequence[str], date_format: str | None
+) -> list[str]:
     """SQL expressions, each a code or null."""
-    amounts = [_raw(name) for name in MONEY_COLUMNS if name in present]
-    instants = [_raw(name) for name in INSTANT_COLUMNS if name in present]
+    amounts = [_raw(name) for name in form.money_columns if name in present]
+    instants = [_raw(name) for name in form.instant_columns if name in present]
     codes = [
         _code("currency_text", [f"contains({raw}, '$')" for raw in amounts]),
         _code("rounded_to_18_places", [_is_rounded(raw) for raw in amounts]),
         _code("hour_past_midnight", [_is_late_hour(raw) for raw in instants]),
-        _code("derived_billing_period_end", ["billing_period_end is null"]),
     ]
     if date_format is not None:
         codes.append(_code(_SLASH_CODES[date_format], [f"contains({raw}, '/')" for raw in instants]))
-    pairs = (("provider_name", "service_provider_name"), ("publisher_name", "host_provider_name"))
-    codes += [_code(f"derived_{name}", [f"{name} is null and {other} is not null"]) for name, other in pairs]
-    replaced_by = dict(pairs)
-    for name in EXPECTED:
-        if name not in present and replaced_by.get(name) not in spelled:
-            codes.append(f"'missing_column:{spell(name)}'")
+    codes += [
+        _code(f"unreadable:{form.spell(name)}", [_is_lost(name)])
+        for name in form.column_names
+        if name in form.lenient_amounts and name in present
+    ]
+    codes += [quote_literal(note) for note in columns.notes]
+    codes += [_code(code, [condition]) for code, condition in form.repairs]
+    for name, other in form.expected.items():
+        if name not in present and other not in columns.spelled:
+            codes.append(f"'missing_column:{form.spell(name)}'")
     return codes
 
 
@@ -256,17 +252,6 @@ def _is_rounded(raw: str) -> str:
     return (
         f"(case when length({raw}) > 19 or contains({raw}, 'e') or contains({raw}, 'E') then {counted} else false end)"
     )
-
-
-def _output_sql(name: str) -> str:
-    derived = {
-        "provider_name": "coalesce(provider_name, service_provider_name)",
-        "service_provider_name": "coalesce(service_provider_name, provider_name)",
-        "publisher_name": "coalesce(publisher_name, host_provider_name)",
-        "host_provider_name": "coalesce(host_provider_name, publisher_name)",
-        "billing_period_end": "coalesce(billing_period_end, billing_period_start + interval 1 month)",
-    }
-    return f"{derived[name]} as {name}" if name in derived else name
 
 
 def quote_name(name: str) -> str:

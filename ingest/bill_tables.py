@@ -1,0 +1,76 @@
+"""The landing tables of bills, one for each kind of export."""
+
+from typing import Final
+
+from ingest.landing_table import INSTANT, MONEY, TEXT, LandingTable
+
+_FOCUS_MONEY = (
+    "billed_cost effective_cost list_cost contracted_cost list_unit_price contracted_unit_price pricing_quantity "
+    "consumed_quantity commitment_discount_quantity pricing_currency_contracted_unit_price "
+    "pricing_currency_effective_cost pricing_currency_list_unit_price"
+).split()
+_FOCUS_INSTANTS = "billing_period_start billing_period_end charge_period_start charge_period_end".split()
+_FOCUS_TEXTS = (
+    "provider_name publisher_name invoice_issuer_name service_provider_name host_provider_name invoice_id "
+    "invoice_detail_id billing_account_id billing_account_name billing_account_type sub_account_id sub_account_name "
+    "sub_account_type billing_currency pricing_currency charge_category charge_class charge_description "
+    "charge_frequency pricing_category pricing_unit consumed_unit service_name service_category service_subcategory "
+    "sku_id sku_meter sku_price_id sku_price_details resource_id resource_name resource_type region_id region_name "
+    "availability_zone commitment_discount_id commitment_discount_name commitment_discount_category "
+    "commitment_discount_type commitment_discount_status commitment_discount_unit capacity_reservation_id "
+    "capacity_reservation_status tags allocated_method_id allocated_method_details allocated_resource_id "
+    "allocated_resource_name allocated_tags contract_applied commitment_program_eligibility_details"
+).split()
+
+FOCUS_CHARGES: Final = LandingTable(
+    name="focus_charges",
+    columns=(
+        *((name, TEXT) for name in _FOCUS_TEXTS),
+        *((name, INSTANT) for name in _FOCUS_INSTANTS),
+        *((name, MONEY) for name in _FOCUS_MONEY),
+    ),
+    partition="billing_period_date",
+)
+
+_CUR_TEXTS = (
+    "identity_line_item_id identity_time_interval bill_bill_type bill_billing_entity bill_invoice_id "
+    "bill_invoicing_entity bill_payer_account_id bill_payer_account_name line_item_availability_zone "
+    "line_item_currency_code line_item_legal_entity line_item_line_item_description line_item_line_item_type "
+    "line_item_operation line_item_product_code line_item_resource_id line_item_tax_type line_item_usage_account_id "
+    "line_item_usage_account_name line_item_usage_type pricing_currency pricing_lease_contract_length "
+    "pricing_offering_class pricing_public_on_demand_rate pricing_purchase_option pricing_rate_code pricing_rate_id "
+    "pricing_term pricing_unit product product_product_name product_product_family product_instance_type "
+    "product_region_code product_servicecode product_sku reservation_reservation_a_r_n "
+    "savings_plan_savings_plan_a_r_n split_line_item_parent_resource_id resource_tags cost_category discount"
+).split()
+_CUR_INSTANTS = (
+    "bill_billing_period_start_date bill_billing_period_end_date line_item_usage_start_date line_item_usage_end_date"
+).split()
+_CUR_MONEY = (
+    "line_item_unblended_cost line_item_net_unblended_cost line_item_usage_amount pricing_public_on_demand_cost "
+    "reservation_effective_cost reservation_net_effective_cost "
+    "reservation_unused_amortized_upfront_fee_for_billing_period "
+    "reservation_net_unused_amortized_upfront_fee_for_billing_period reservation_unused_recurring_fee "
+    "reservation_net_unused_recurring_fee savings_plan_savings_plan_effective_cost "
+    "savings_plan_net_savings_plan_effective_cost savings_plan_total_commitment_to_date savings_plan_used_commitment "
+    "split_line_item_reserved_usage split_line_item_actual_usage split_line_item_split_usage "
+    "split_line_item_split_usage_ratio split_line_item_split_cost split_line_item_net_split_cost "
+    "split_line_item_unused_cost split_line_item_net_unused_cost split_line_item_public_on_demand_split_cost "
+    "split_line_item_public_on_demand_unused_cost"
+).split()
+
+AWS_CUR_LINE_ITEMS: Final = LandingTable(  # by the names of CUR 2.0; maps are JSON
+    name="aws_cur_line_items",
+    columns=(
+        *((name, TEXT) for name in _CUR_TEXTS),
+        *((name, INSTANT) for name in _CUR_INSTANTS),
+        *((name, MONEY) for name in _CUR_MONEY),
+    ),
+    partition="billing_period_date",
+)
+
+BILL_PERIODS: Final = {
+    FOCUS_CHARGES.name: ("charge_period_start", "charge_period_end"),
+    AWS_CUR_LINE_ITEMS.name: ("line_item_usage_start_date", "line_item_usage_end_date"),
+}
+"""The tables of bills, with the columns of a charge's start and end."""

@@ -1,0 +1,79 @@
+"""What tells one tabular bill format from another: its columns by name, which must be there, and what must hold."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+from ingest.contracts import INSTANT, MONEY, LandingTable
+
+_NOT_ALPHANUMERIC: Final = re.compile(r"[^a-z0-9]")
+
+
+@dataclass(frozen=True)
+class BillFormat:
+    """A format that `ingest.billing.tabular` reads: CSV or Parquet with one charge a row.
+
+    `rules` are (contract column, SQL condition that breaks it, reason), the first match refuses the row; `repairs` are
+    (code, SQL condition). Both see the contract's typed columns by name.
+    """
+
+    name: str  # as errors say it
+    table: LandingTable
+    required: tuple[str, ...]
+    period_column: str  # the instant a billing period starts at
+    claim_columns: tuple[str, ...]
+    spell: Callable[[str], str]
+    """The name that the format's own documents give a contract column."""
+
+    expected: Mapping[str, str | None] = field(default_factory=dict)
+    """Columns whose absence lands as null with a repair code, and the column that may stand for each."""
+
+    rules: tuple[tuple[str, str, str], ...] = ()
+    repairs: tuple[tuple[str, str], ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """SQL of contract columns that are not just what their own field says."""
+
+    lenient_amounts: frozenset[str] = frozenset()
+    """Amounts that no money hangs on: a text that is none lands as null with a repair code."""
+
+    amount_nulls: tuple[str, ...] = ()
+    """Texts that stand for no amount, beside those of every format."""
+
+    keyed: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
+    """Contract columns of JSON that may come spread over columns: the key that a header's column has in it, or None."""
+
+    rewritten: Mapping[str, str] = field(default_factory=dict)
+    """SQL with `$` for the text of a contract column, where its text needs one spelling."""
+
+    @cached_property
+    def money_columns(self) -> tuple[str, ...]:
+        return tuple(name for name, kind in self.table.columns if kind == MONEY)
+
+    @cached_property
+    def instant_columns(self) -> tuple[str, ...]:
+        return tuple(name for name, kind in self.table.columns if kind == INSTANT)
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.table.columns)
+
+    @cached_property
+    def _column_by_key(self) -> dict[str, str]:
+        return {_simplify(name): name for name in self.column_names}
+
+    def find_column(self, header: str) -> str | None:
+        """The contract column that a header names, in whatever case and with whatever separators."""
+        return self._column_by_key.get(_simplify(header))
+
+    def find_key(self, header: str) -> tuple[str, str] | None:
+        """The contract column of JSON that a header's column is a part of, and its key there."""
+        for column, key_of in self.keyed.items():
+            if (key := key_of(header.strip())) is not None:
+                return column, key
+        return None
+
+
+def _simplify(name: str) -> str:
+    return _NOT_ALPHANUMERIC.sub("", name.lower())
