@@ -253,7 +253,7 @@ class _DeliveryLanding:
             )
             if newer is not None:
                 attempt.superseded[key] = f"superseded by {get_folder(newer.object_uri)} of source {newer.source_name}"
-            elif len(parts) > 1 and (why := self._find_repeatedmake_row(key, parts)):
+            elif len(parts) > 1 and (why := self._find_repeated_row(key, parts)):
                 attempt.refused[key] = why
                 self._report.messages.append(why)
             else:
@@ -268,7 +268,7 @@ class _DeliveryLanding:
     def _read_version(self, delivery: Delivery, objects: Sequence[StoredObject]) -> str:
         return delivery.version if delivery.manifest is not None else read_version(delivery.uri, objects)
 
-    def _find_repeatedmake_row(self, key: str, parts: Sequence[_Part]) -> str | None:
+    def _find_repeated_row(self, key: str, parts: Sequence[_Part]) -> str | None:
         """A sentence when two parts of a slice hold the same row."""
         content = ", ".join(name for name in slices.list_content_columns(self._kind.table))
         found = self._run.engine.execute(

@@ -25,6 +25,7 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
     loaded = load_sources(home, KINDS)
     assert [source.name for source in loaded.sources] == [
         "aws-focus",
+        "aws-cur",
         "cluster",
         "gpus",
         "more-gpus",
