@@ -1,10 +1,10 @@
 """Landing of bills: a delivery replaces its slice whole, or is refused whole.
 
-A slice is one (provider, billing account, billing period), whichever source tells of it. A delivery is what a manifest
-names, else the files of one folder that claim the slice; a newer one supersedes an older one, whichever arrived first.
+A slice is one (provider, billing account, billing period) of one scope, whichever source tells of it. A delivery is
+what a manifest names, else the files of one folder that claim the slice; a newer one supersedes an older one, whichever
+arrived first.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import pyarrow as pa
 
 from ingest import lake, slices
+from ingest.bill_scopes import name_slice, select_landed, tell_uncovered
 from ingest.billing.claims import BillKind
 from ingest.config import SourceConfig
 from ingest.deliveries import Delivery, plan_deliveries, tell_vanished
@@ -66,6 +67,7 @@ class _Attempt:
     refused: dict[str, str] = field(default_factory=dict)  # slice key -> why
     superseded: dict[str, str] = field(default_factory=dict)
     landed: dict[str, str] = field(default_factory=dict)  # slice key -> version
+    uncovered: dict[str, str] = field(default_factory=dict)  # slice key -> what only the superseded rows tell of
 
 
 def land_bills(
@@ -201,13 +203,8 @@ class _DeliveryLanding:
             ).fetchall()
             for *values, partition_date, row_count, data_through_at in found:
                 claim = _Claim(tuple(values), partition_date, row_count, data_through_at)
-                claims[self._name_slice(claim.values, partition_date)] = claim
+                claims[name_slice(self._source, claim.values, partition_date)] = claim
         return _Part(reading, claims, run.registry.read_source(self._source.name).get(stored.uri, []))
-
-    def _name_slice(self, values: Sequence[str | None], partition_date: date) -> str:
-        # A bill that does not say whose it is can be told from another one by its source alone.
-        owner = [] if all(values) else [f"source {self._source.name}"]
-        return json.dumps([*owner, *values, str(partition_date)], ensure_ascii=False)
 
     def _refuse_bad(self, attempt: _Attempt) -> None:
         """Half a bill is a wrong bill: what a bad part claims is refused, and all when its claims are unknown."""
@@ -228,7 +225,7 @@ class _DeliveryLanding:
         told = part.item.refused_claims
         if part.item.refusal is not None or not told or None in told:
             return attempt.touched
-        spoiled = {self._name_slice(claim[0], claim[1]) for claim in told if claim is not None}
+        spoiled = {name_slice(self._source, claim[0], claim[1]) for claim in told if claim is not None}
         return {*part.claims, *spoiled, *(row.slice_key for row in part.had if row.status == LANDED)}
 
     def _judge_slices(self, attempt: _Attempt) -> None:
@@ -240,24 +237,37 @@ class _DeliveryLanding:
                 )
                 continue
             version = self._read_version(attempt.delivery, [part.item.stored for part in parts])
-            newer = max(
-                (
-                    row
-                    for row in self._run.registry.read_slice(self._kind.table, key)
-                    if row.status == LANDED
-                    and not (row.source_name == self._source.name and attempt.delivery.owns(row.object_uri))
-                    and row.version > version
-                ),
-                key=lambda row: row.version,
-                default=None,
-            )
-            if newer is not None:
-                attempt.superseded[key] = f"superseded by {get_folder(newer.object_uri)} of source {newer.source_name}"
-            elif len(parts) > 1 and (why := self._find_repeated_row(key, parts)):
+            others = [
+                row
+                for row in self._run.registry.read_slice(self._kind.table, key)
+                if row.status == LANDED
+                and not (row.source_name == self._source.name and attempt.delivery.owns(row.object_uri))
+            ]
+            newest = max(others, key=lambda row: row.version, default=None)
+            if newest is not None and newest.version > version:
+                lost = self._tell_uncovered(key, self._select_slice(key, parts), self._select_landed(key))
+                by = f"{get_folder(newest.object_uri)} of source {newest.source_name}"
+                attempt.superseded[key] = f"superseded by {by}{lost}"
+            elif len(parts) > 1 and (
+                twice := slices.find_repeated_row(self._run.engine, self._kind.table, self._select_slice(key, parts))
+            ):
+                why = f"the same row stands in two parts of {key}: {' and '.join(twice)}. Each part must hold its own"
                 attempt.refused[key] = why
                 self._report.messages.append(why)
             else:
                 attempt.landed[key] = version
+                if others:
+                    lost = self._tell_uncovered(key, self._select_landed(key), self._select_slice(key, parts))
+                    attempt.uncovered[key] = lost
+
+    def _select_landed(self, key: str) -> str:
+        return select_landed(self._run, self._kind.table, key)
+
+    def _tell_uncovered(self, key: str, loser_sql: str, winner_sql: str) -> str:
+        told = tell_uncovered(self._run, self._kind, loser_sql, winner_sql)
+        if told:
+            self._report.messages.append(f"{key}: one export superseded another{told}")
+        return told
 
     def _name_held_back(self, attempt: _Attempt) -> None:
         for part in attempt.parts:
@@ -267,21 +277,6 @@ class _DeliveryLanding:
 
     def _read_version(self, delivery: Delivery, objects: Sequence[StoredObject]) -> str:
         return delivery.version if delivery.manifest is not None else read_version(delivery.uri, objects)
-
-    def _find_repeated_row(self, key: str, parts: Sequence[_Part]) -> str | None:
-        """A sentence when two parts of a slice hold the same row."""
-        content = ", ".join(name for name in slices.list_content_columns(self._kind.table))
-        found = self._run.engine.execute(
-            f"""select array_agg(_object || ' line ' || _position order by _object, _position)
-            from ({self._select_slice(key, parts)}) group by hash({content}), hash(1, {content})
-            having count(distinct _object) > 1 limit 1"""
-        ).fetchone()
-        if found is None:
-            return None
-        return (
-            f"the same row stands in two parts of {key}: {' and '.join(found[0][:2])}. "
-            "Keep one copy in the folder; each part must hold rows of its own"
-        )
 
     def _select_slice(self, key: str, parts: Sequence[_Part]) -> str:
         """A select of the slice's rows, stamped with the delivery that they make up together."""
@@ -329,7 +324,8 @@ class _DeliveryLanding:
         for key in attempt.landed:
             for row in self._run.registry.read_slice(self._kind.table, key):
                 if row.status == LANDED and not (row.source_name == self._source.name and row.object_uri in read):
-                    message = f"superseded by {attempt.delivery.uri} of source {self._source.name}"
+                    lost = attempt.uncovered.get(key, "")
+                    message = f"superseded by {attempt.delivery.uri} of source {self._source.name}{lost}"
                     changed[row.source_name, row.object_uri][key] = supersede(row, message)
         rows: list[RegistryRow] = []
         for (source_name, uri), by_key in changed.items():
@@ -376,7 +372,7 @@ class _DeliveryLanding:
                 message = row.message if is_sibling else "an earlier version of the object; kept"
                 now = replace(row, etag=part.item.stored.etag, options_sha256=self._options_id, message=message)
                 standing.append(now)
-            elif row.status == SUPERSEDED and row.slice_key not in attempt.touched:
+            elif row.status == SUPERSEDED and row.slice_key and row.slice_key not in attempt.touched:
                 standing.append(row)
         return standing
 

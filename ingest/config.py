@@ -153,6 +153,11 @@ def load_sources(home: Home, known_kinds: Mapping[str, SourceKind]) -> SourcesFi
         for problem in _check_server(source, known_kinds[source.kind]):
             key = ("sources", position, *problem.name.split("."))
             problems.append(document.describe(key, problem.found, problem.allowed))
+        scope = source.options.get("scope", "all")
+        is_name = isinstance(scope, str) and bool(scope.strip())
+        if known_kinds[source.kind].refuses_whole_deliveries and not is_name:
+            allowed = "a name for the part of the billing account that the export covers, such as research"
+            problems.append(document.describe(("sources", position, "options", "scope"), repr(scope), allowed))
     if problems or document.value is None:
         raise ConfigError(home.sources_path, problems)
     return document.value

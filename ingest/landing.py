@@ -12,6 +12,7 @@ from typing import Final
 
 from ingest import lake, quarantine
 from ingest.bill_landing import land_bills
+from ingest.bill_scopes import release_rescoped
 from ingest.config import SourceConfig, is_server, load_sources
 from ingest.contracts import LLM_PRICES
 from ingest.fact_landing import CONFIG_SOURCE, PRICES_SOURCE, land_facts, land_prices
@@ -82,6 +83,7 @@ def land(
     sources = [source for source in load_sources(home, KINDS).sources if is_wanted(source.name, source.kind)]
     reports: list[SourceReport] = []
     with _open_run(home, progress) as run:
+        release_rescoped(run, [source for source in sources if KINDS[source.kind].refuses_whole_deliveries], KINDS)
         for source in sources:
             reports.append(_land_source(run, source, KINDS[source.kind]))
         if is_wanted(CONFIG_SOURCE, CONFIG_SOURCE):

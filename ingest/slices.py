@@ -71,6 +71,17 @@ def summarize_spool(
     return ends, Counter(dict(codes))
 
 
+def find_repeated_row(engine: duckdb.DuckDBPyConnection, table: LandingTable, sql: str) -> list[str]:
+    """Two objects of a slice, with the line, that hold the same row; empty when there are none."""
+    content = ", ".join(list_content_columns(table))
+    found = engine.execute(
+        f"""select array_agg(_object || ' line ' || _position order by _object, _position)
+        from ({sql}) group by hash({content}), hash(1, {content})
+        having count(distinct _object) > 1 limit 1"""
+    ).fetchone()
+    return found[0][:2] if found else []
+
+
 def fingerprint_sql(columns: Sequence[str]) -> str:
     """An aggregate that tells two multisets of rows apart, whatever their order."""
     listed = ", ".join(columns)

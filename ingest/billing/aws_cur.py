@@ -105,6 +105,7 @@ class AwsCur:
     partition_date_sql: ClassVar[str] = "cast(bill_billing_period_start_date as date)"
     server: ClassVar[ServerKind | None] = None
     claim_columns: ClassVar[tuple[str, ...]] = AWS_CUR.claim_columns
+    sub_account_column: ClassVar[str] = "line_item_usage_account_id"
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write every readable row, refuse the others by line and field; options as `read_bill` says."""

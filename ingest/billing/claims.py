@@ -23,3 +23,6 @@ class BillKind(SourceKind, Protocol):
     """A kind whose rows claim slices: by the values of these columns and the partition date."""
 
     claim_columns: ClassVar[tuple[str, ...]]
+
+    sub_account_column: ClassVar[str]
+    """The column that says whose use a row bills, inside the billing account."""

@@ -72,6 +72,7 @@ class Focus:
     partition_date_sql: ClassVar[str] = "cast(billing_period_start as date)"
     server: ClassVar[ServerKind | None] = None
     claim_columns: ClassVar[tuple[str, ...]] = FOCUS.claim_columns
+    sub_account_column: ClassVar[str] = "sub_account_id"
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write every readable row, refuse the others by line and field.
