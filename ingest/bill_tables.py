@@ -69,8 +69,39 @@ AWS_CUR_LINE_ITEMS: Final = LandingTable(  # by the names of CUR 2.0; maps are J
     partition="billing_period_date",
 )
 
+_GCP_TEXTS = (
+    "billing_account_id invoice.month invoice.publisher_type cost_type service.id service.description sku.id "
+    "sku.description project.id project.number project.name project.ancestry_numbers project.ancestors project.labels "
+    "labels system_labels tags location.location location.country location.region location.zone resource.name "
+    "resource.global_name currency usage.unit usage.pricing_unit price.unit consumption_model.id "
+    "consumption_model.description subscription.instance_id credits adjustment_info.id adjustment_info.description "
+    "adjustment_info.mode adjustment_info.type transaction_type seller_name"
+).split()
+_GCP_INSTANTS = "usage_start_time usage_end_time export_time".split()
+_GCP_MONEY = (
+    "cost cost_at_list cost_at_effective_price_default cost_at_list_consumption_model currency_conversion_rate "
+    "usage.amount usage.amount_in_pricing_units price.effective_price price.effective_price_default price.list_price "
+    "price.list_price_consumption_model price.tier_start_amount price.pricing_unit_quantity"
+).split()
+
+GCP_FIELDS: Final = {
+    name.replace(".", "_"): name for names in (_GCP_TEXTS, _GCP_INSTANTS, _GCP_MONEY) for name in names
+}
+"""The contract's columns with the field of the export that each is, a record's fields behind its name and a point."""
+
+GCP_BILLING_ROWS: Final = LandingTable(  # repeated fields are JSON
+    name="gcp_billing_rows",
+    columns=tuple(
+        (name.replace(".", "_"), kind)
+        for names, kind in ((_GCP_TEXTS, TEXT), (_GCP_INSTANTS, INSTANT), (_GCP_MONEY, MONEY))
+        for name in names
+    ),
+    partition="billing_period_date",
+)
+
 BILL_PERIODS: Final = {
     FOCUS_CHARGES.name: ("charge_period_start", "charge_period_end"),
     AWS_CUR_LINE_ITEMS.name: ("line_item_usage_start_date", "line_item_usage_end_date"),
+    GCP_BILLING_ROWS.name: ("usage_start_time", "usage_end_time"),
 }
 """The tables of bills, with the columns of a charge's start and end."""

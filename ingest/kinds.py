@@ -4,6 +4,7 @@ from typing import Final
 
 from ingest.billing.aws_cur import AwsCur
 from ingest.billing.focus import Focus
+from ingest.billing.gcp_billing import GcpBilling
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
 from ingest.telemetry.opencost_allocation import OpencostAllocation
@@ -11,5 +12,14 @@ from ingest.tokens.litellm import Litellm
 from ingest.tokens.otel_genai import OtelGenai
 
 KINDS: Final[dict[str, SourceKind]] = {
-    kind.kind: kind for kind in (Focus(), AwsCur(), OpencostAllocation(), DcgmPrometheus(), Litellm(), OtelGenai())
+    kind.kind: kind
+    for kind in (
+        Focus(),
+        AwsCur(),
+        GcpBilling(),
+        OpencostAllocation(),
+        DcgmPrometheus(),
+        Litellm(),
+        OtelGenai(),
+    )
 }

@@ -12,8 +12,17 @@ _NOT_ALPHANUMERIC: Final = re.compile(r"[^a-z0-9]")
 
 
 @dataclass(frozen=True)
+class ListShape:
+    """A repeated record of a bill, a contract column of JSON: landed as a JSON array of objects with these fields."""
+
+    texts: tuple[str, ...]
+    amounts: tuple[str, ...] = ()
+    """Money: an element without a readable amount refuses its row; other lists that cannot be read become null."""
+
+
+@dataclass(frozen=True)
 class BillFormat:
-    """A format that `ingest.billing.tabular` reads: CSV or Parquet with one charge a row.
+    """A format that `ingest.billing.tabular` reads: CSV, Parquet or JSON lines with one charge a row.
 
     `rules` are (contract column, SQL condition that breaks it, reason), the first match refuses the row; `repairs` are
     (code, SQL condition). Both see the contract's typed columns by name.
@@ -22,7 +31,7 @@ class BillFormat:
     name: str  # as errors say it
     table: LandingTable
     required: tuple[str, ...]
-    period_column: str  # the instant a billing period starts at
+    period_column: str  # the start of a billing period, an instant unless `period_sql` reads it
     claim_columns: tuple[str, ...]
     spell: Callable[[str], str]
     """The name that the format's own documents give a contract column."""
@@ -46,6 +55,18 @@ class BillFormat:
 
     rewritten: Mapping[str, str] = field(default_factory=dict)
     """SQL with `$` for the text of a contract column, where its text needs one spelling."""
+
+    lists: Mapping[str, ListShape] = field(default_factory=dict)
+
+    period_sql: str = ""
+    """SQL of the first day of a billing period over the contract's columns, where the column is no instant."""
+
+    has_records: bool = False
+    """Its files may be JSON lines, and records in Parquet, whose fields are columns."""
+
+    @cached_property
+    def partition_date_sql(self) -> str:
+        return self.period_sql or f"cast({self.period_column} as date)"
 
     @cached_property
     def money_columns(self) -> tuple[str, ...]:

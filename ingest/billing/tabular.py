@@ -1,20 +1,23 @@
-"""Read a tabular bill: CSV (gzip or not) and Parquet, columns by name in any order and case.
+"""Read a tabular bill: CSV (gzip or not), Parquet and JSON lines, columns by name in any order and case.
 
-Columns the contract does not name are kept as JSON in `_extra`. What a format is, its `BillFormat` says.
+A field of a record is a column named `record.field`, however deep. Columns the contract does not name are kept as JSON
+in `_extra`. What a format is, its `BillFormat` says.
 """
 
 import csv
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import duckdb
 import pyarrow as pa
+from duckdb.sqltypes import DuckDBPyType
 
 from ingest.billing import typed_select
 from ingest.billing.bill_format import BillFormat
 from ingest.billing.claims import Claim, ClaimSink
+from ingest.billing.json_lines import batch_lines, is_json
 from ingest.billing.typed_select import SourceColumns
 from ingest.payload import iterate_blocks
 from ingest.source import ObjectRefusedError, RowSink, SourceObject
@@ -59,6 +62,8 @@ def read_bill(form: BillFormat, source_object: SourceObject, sink: RowSink) -> N
         reader = _BillReader(form, connection, source_object, sink)
         if head == _PARQUET_MAGIC:
             reader.read_parquet()
+        elif form.has_records and is_json(source_object):
+            reader.read_json_lines()
         else:
             reader.read_csv()
     finally:
@@ -119,15 +124,15 @@ class _BillReader:
         path = typed_select.quote_literal(str(self._object.path))
         scan = f"select * from read_parquet({path}, hive_partitioning = false)"
         try:
-            described = self._connection.execute(f"describe {scan}").fetchall()
+            relation = self._connection.sql(scan)
+            described = list(_flatten_types(self._form, zip(relation.columns, relation.types, strict=True)))
         except duckdb.Error as error:
             raise ObjectRefusedError(f"damaged Parquet: {_first_line(error)}: deliver the object again") from error
-        columns = _match_columns(self._form, [row[0] for row in described], self._defaults)
+        columns = _match_columns(self._form, [name for name, _, _ in described], self._defaults)
         _check_types(self._form, self._connection, scan, described, columns.spelled)
         texts = [
-            f"{_text_of(typed_select.quote_name(row[0]), row[1], is_extra=f'c{index}' in columns.extra.values())}"
-            f" as c{index}"
-            for index, row in enumerate(described)
+            f"{_text_of(column, found, is_extra=f'c{index}' in columns.extra.values())} as c{index}"
+            for index, (_, column, found) in enumerate(described)
         ]
         try:
             for batch, problems, spoiled in self._stream(f"select {', '.join(texts)} from ({scan})", columns, 0):
@@ -138,34 +143,46 @@ class _BillReader:
         except duckdb.Error as error:
             raise ObjectRefusedError(f"damaged Parquet: {_first_line(error)}: deliver the object again") from error
 
+    def read_json_lines(self) -> None:
+        for lines in batch_lines(self._form, self._object, self._sink, _ROWS_PER_BATCH):
+            columns = replace(_match_columns(self._form, lines.header, self._defaults), position="line")
+            self._connection.register("json_lines", lines.rows)
+            for batch, problems, spoiled in self._stream("select * from json_lines", columns, 0):
+                self._sink.write(batch)
+                _note_claims(self._sink, spoiled)
+                for position, column, reason, found in problems:
+                    self._sink.refuse_row(position, column, reason, found)
+            self._connection.unregister("json_lines")
+
     def _stream(
         self, scan: str, columns: SourceColumns, first_position: int
     ) -> Iterator[tuple[pa.Table, list[tuple[int, str, str, str]], set[Claim | None]]]:
         """Yield good rows in batches, each with the (position, column, reason, found) of the bad ones among them, and
         with the claims of those."""
-        date_format = self._date_format or _detect_date_format(
-            self._connection, scan, columns.spelled.get(self._form.period_column)
-        )
-        select = typed_select.build_select(self._form, scan, columns, self._defaults, date_format)
-        claimed = [self._form.period_column, *self._form.claim_columns]
+        form = self._form
+        period = columns.spelled.get(form.period_column) if form.period_column in form.instant_columns else None
+        date_format = self._date_format or _detect_date_format(self._connection, scan, period)
+        select = typed_select.build_select(form, scan, columns, self._defaults, date_format)
+        claimed = ["_period", *form.claim_columns]
         position = first_position
         for batch in self._connection.execute(select.sql, select.parameters).to_arrow_reader(_ROWS_PER_BATCH):
             rows = pa.Table.from_batches([batch])
-            positions = pa.array(range(position + 1, position + 1 + rows.num_rows), pa.int64())
-            position += rows.num_rows
-            rows = rows.append_column("_position", positions)
+            if columns.position is None:
+                positions = pa.array(range(position + 1, position + 1 + rows.num_rows), pa.int64())
+                position += rows.num_rows
+                rows = rows.append_column("_position", positions)
             is_good = rows.column("_problem").is_null()
             bad = rows.filter(rows.column("_problem").is_valid())
             bad_rows = bad.select(["_position", "_problem", "_found", *claimed]).to_pylist()
             problems = [(row["_position"], *select.problems[row["_problem"]], row["_found"] or "") for row in bad_rows]
             spoiled = {_read_claim(row, claimed) for row in bad_rows}
-            yield rows.filter(is_good).drop_columns(["_problem", "_found"]), problems, spoiled
+            yield rows.filter(is_good).drop_columns(["_problem", "_found", "_period"]), problems, spoiled
 
 
 def _read_claim(row: Mapping[str, Any], claimed: list[str]) -> Claim | None:
     period, *columns = claimed
     start = row[period]
-    return None if start is None else (tuple(row[name] for name in columns), start.date())
+    return None if start is None else (tuple(row[name] for name in columns), start)
 
 
 def _note_claims(sink: RowSink, claims: Collection[Claim | None]) -> None:
@@ -290,11 +307,11 @@ def _check_types(
     form: BillFormat,
     connection: duckdb.DuckDBPyConnection,
     scan: str,
-    described: list[tuple[Any, ...]],
+    described: list[tuple[str, str, str]],
     spelled: Mapping[str, str],
 ) -> None:
     for name, label in spelled.items():
-        column, found = described[int(label[1:])][:2]
+        column, source, found = described[int(label[1:])]
         if name in form.money_columns:
             allowed, expected = _NUMBER_TYPES, "a decimal or a double"
         elif name in form.instant_columns:
@@ -304,13 +321,26 @@ def _check_types(
         if found.startswith(allowed) and (expected == "text" or not found.endswith("]")):
             continue
         # A column of nothing but nulls has whatever type its writer fell back to.
-        counted = connection.execute(f"select count({typed_select.quote_name(column)}) from ({scan})").fetchone()
+        counted = connection.execute(f"select count({source}) from ({scan})").fetchone()
         if counted is not None and counted[0]:
             raise ObjectRefusedError(
                 f"column {column} has type {found}: expected {expected}. Export it with that type",
                 field=column,
                 found=found,
             )
+
+
+def _flatten_types(
+    form: BillFormat, columns: Iterable[tuple[str, DuckDBPyType]], parents: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str, str]]:
+    """(header, SQL, type) of each column; of a record that is no JSON of the contract, of each field in its place."""
+    for name, kind in columns:
+        path = (*parents, name)
+        header = ".".join(path)
+        if form.has_records and kind.id == "struct" and form.find_column(header) is None:
+            yield from _flatten_types(form, cast("list[tuple[str, DuckDBPyType]]", kind.children), path)
+        else:
+            yield header, ".".join(typed_select.quote_name(part) for part in path), str(kind)
 
 
 def _text_of(column: str, found: str, *, is_extra: bool) -> str:

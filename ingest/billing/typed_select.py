@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ingest.billing.bill_format import BillFormat
+from ingest.billing.bill_format import BillFormat, ListShape
 from ingest.contracts import INSTANT, MONEY, TEXT
 
 MONTH_FIRST: Final = "m/d/y"
@@ -24,13 +24,17 @@ _ENGINE_TYPES: Final = {TEXT: "varchar", INSTANT: "timestamp", MONEY: "decimal(3
 _NULLS: Final = ("", "NULL", "null")
 
 AMOUNT_REASON: Final = "not an amount: expected a decimal number below 10^20, such as 12.5 or 1.25e-7"
+LIST_REASON: Final = (
+    'not a list of amounts: expected a JSON array such as [{"type": "PROMOTION", "amount": -1.5}], each with an amount'
+)
 INSTANT_REASON: Final = "not an instant: expected UTC ISO 8601, such as 2026-05-01T00:00:00Z"
 
 
 @dataclass
 class TypedSelect:
-    """`sql` has the contract columns, `_repairs`, `_extra`, and `_problem` (null, or an index into `problems`) with
-    `_found`, the text of the field that broke the rule."""
+    """`sql` has the contract columns, `_repairs`, `_extra`, `_period` (the first day of the billing period), and
+    `_problem` (null, or an index into `problems`) with `_found`, the text of the field that broke the rule; `_position`
+    too where the columns have one."""
 
     sql: str = ""
     problems: list[tuple[str, str]] = field(default_factory=list)  # (column as the format spells it, reason)
@@ -45,6 +49,7 @@ class SourceColumns:
     keyed: Mapping[str, Mapping[str, str]]  # by contract column of JSON, then by key
     extra: Mapping[str, str]  # by header, of what the contract does not name
     notes: Sequence[str] = ()  # repair codes that hold for every row
+    position: str | None = None  # the column that says where a row stands, if there is one
 
 
 def slash_formats(date_format: str) -> list[str]:
@@ -73,13 +78,16 @@ def build_select(
     )
     repairs = ", ".join(_repair_codes(form, columns, present, date_format))
     outputs = (f"{form.outputs.get(name, name)} as {name}" for name in form.column_names)
+    if columns.position is not None:
+        texts.append(f"source.{columns.position} as _position")
     select.sql = f"""
     with texts as (select {", ".join(texts)}, {_extra_sql(columns.extra)} as _extra from ({source_sql}) as source),
     typed as (select *, {", ".join(typed)} from texts),
     judged as (select *, case {problem} end as _problem from typed)
     select {", ".join(outputs)},
         nullif(concat_ws(',', {repairs}), '') as _repairs,
-        _extra, _problem, case _problem {found} end as _found
+        _extra, {form.partition_date_sql} as _period, {"_position," if columns.position else ""}
+        _problem, case _problem {found} end as _found
     from judged"""
     return select
 
@@ -144,7 +152,34 @@ def _typed_sql(form: BillFormat, name: str, date_format: str | None) -> str:
                 f"when regexp_matches({raw}, '{SLASH_DATE_PATTERN}') then try_strptime(trim({raw}), [{formats}])"
             )
         return f"case {' '.join(branches)} end"
-    return raw
+    return _list_sql(form.lists[name], raw) if name in form.lists else raw
+
+
+def _list_sql(shape: ListShape, raw: str) -> str:
+    """A JSON array with the fields of the shape, amounts as decimal texts; null where it is none.
+
+    The text is JSON, a single object too, or what Python prints of such a list.
+    """
+    items = _read_items(shape, raw)
+    lost = " or ".join(f"x.{name} is null" for name in shape.amounts)
+    whole = f"to_json({items})::varchar"
+    return f"case when len(list_filter({items}, lambda x: {lost})) = 0 then {whole} end" if lost else whole
+
+
+def _read_items(shape: ListShape, raw: str) -> str:
+    names = (*shape.texts, *shape.amounts)
+    json_shape = "[{" + ", ".join(f'"{name}": "VARCHAR"' for name in names) + "}]"
+    struct = ", ".join(f"{quote_name(name)} varchar" for name in names)
+
+    def spell_items(items: str, text: str) -> str:
+        fields = [f"'{name}': {text.replace('$', f'x.{name}')}" for name in shape.texts]
+        fields += [f"'{name}': ({_cast_amount(f'x.{name}')})::varchar" for name in shape.amounts]
+        return f"list_transform({items}, lambda x: {{{', '.join(fields)}}})"
+
+    array = f"case when ltrim({raw})[1] = '{{' then '[' || {raw} || ']' else {raw} end"
+    read = spell_items(f"try(from_json({array}, '{json_shape}'))", "$")
+    printed = spell_items(f"try_cast({raw} as struct({struct})[])", "nullif($, 'None')")
+    return f"case when json_valid({raw}) then {read} else {printed} end"
 
 
 def _cast_amount(raw: str) -> str:
@@ -204,6 +239,9 @@ def _list_rules(form: BillFormat, present: Sequence[str], date_format: str | Non
             )
             rules.append((name, f"{_is_lost(name)} and contains({_raw(name)}, '/')", hint))
         rules.append((name, _is_lost(name), INSTANT_REASON))
+    rules += [
+        (name, _is_lost(name), LIST_REASON) for name, shape in form.lists.items() if name in present and shape.amounts
+    ]
     return [*rules, *form.rules]
 
 
@@ -227,7 +265,7 @@ def _repair_codes(
     codes += [
         _code(f"unreadable:{form.spell(name)}", [_is_lost(name)])
         for name in form.column_names
-        if name in form.lenient_amounts and name in present
+        if name in present and (name in form.lenient_amounts or (name in form.lists and not form.lists[name].amounts))
     ]
     codes += [quote_literal(note) for note in columns.notes]
     codes += [_code(code, [condition]) for code, condition in form.repairs]

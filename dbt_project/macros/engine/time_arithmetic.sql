@@ -62,3 +62,16 @@
 {% macro spark__days_between(start_date, end_date) -%}
     datediff({{ end_date }}, {{ start_date }})
 {%- endmacro %}
+
+{#- The wall clock of a time zone at a UTC timestamp. -#}
+{% macro wall_clock(timestamp_at, zone) -%}
+    {{ return(adapter.dispatch('wall_clock', 'wattledger')(timestamp_at, zone)) }}
+{%- endmacro %}
+
+{% macro duckdb__wall_clock(timestamp_at, zone) -%}
+    timezone('{{ zone }}', timezone('UTC', {{ timestamp_at }}))
+{%- endmacro %}
+
+{% macro spark__wall_clock(timestamp_at, zone) -%}
+    from_utc_timestamp({{ timestamp_at }}, '{{ zone }}')
+{%- endmacro %}

@@ -46,31 +46,22 @@ not_charged as (
     where power_source = 'measured' and energy_cost_usd is null
 ),
 
--- A bill of AWS that came as FOCUS too: that is the one that counts.
+-- A bill that came as FOCUS too: that is the one that counts.
 set_aside as (
     select
-        'AWS' as provider_name,
-        items.billing_account_id,
-        items.billing_period_start_date,
+        provider_name,
+        billing_account_id,
+        billing_period_start_date,
         2 as step_number,
         'set_aside' as step,
         'delivered_as_focus' as cause,
-        items.currency_code,
+        currency_code,
         {{ costs('cast(null as decimal(38, 9)) as $') }},
-        items.unblended_cost_local as billed_cost_local,
+        billed_cost_local,
         cast(null as decimal(38, 18)) as effective_cost_local,
-        items.list_cost_local,
+        list_cost_local,
         cast(null as decimal(38, 18)) as contracted_cost_local
-    from {{ ref('stg_aws_cur__line_items') }} as items
-    where
-        not items.is_split_line
-        and exists (
-            select 1 from {{ ref('stg_focus__charges') }} as focus
-            where
-                focus.provider_name = 'AWS'
-                and focus.billing_account_id = items.billing_account_id
-                and focus.billing_period_start_date = items.billing_period_start_date
-        )
+    from {{ ref('int_charges__set_aside') }}
 ),
 
 steps as (
