@@ -1,7 +1,10 @@
 """Every real data set of the kinds, in one run: all of it lands, and the ledger equals the files' own sums."""
 
+import gzip
+import json
 import subprocess
 import sys
+from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +21,8 @@ SOURCES = {
     "cur-anonymised": ("aws_cur", "aws_cur_legacy_anonymised/*.csv.gz"),
     "cur-koku": ("aws_cur", "aws_cur_legacy_koku/*.csv"),
     "cur-nise": ("aws_cur", "nise_aws_cur/*.csv.gz"),
+    "gcp-nise": ("gcp_billing", "nise_gcp_billing/*.jsonl.gz"),
+    "gcp-koku": ("gcp_billing", "gcp_billing_export_koku/*.csv"),
     "opencost": ("opencost_allocation", "opencost_api/*.json"),
     "dcgm-scrapes": ("dcgm_prometheus", "dcgm_exporter_real/*.prom"),
     "dcgm-answers": ("dcgm_prometheus", "dcgm_exporter_real/*.json"),
@@ -33,6 +38,8 @@ ROWS = {
     "cur-anonymised": 640,
     "cur-koku": 19,
     "cur-nise": 4_656,
+    "gcp-nise": 3_504,
+    "gcp-koku": 25,
     "opencost": 3,
     "litellm-payloads": 700,
     "litellm-spend-logs": 700,
@@ -148,6 +155,35 @@ def test_a_savings_plan_costs_its_fee_where_it_was_used_and_negations_nothing(wa
     ).fetchall()
     fee = Decimal("5115.60")
     assert found == [("Purchase", None, fee, 0), ("Usage", "Used", 0, fee)]
+
+
+def test_the_ledger_bills_what_a_google_cloud_export_bills(warehouse, shared_data):
+    with gzip.open(shared_data / "nise_gcp_billing/gcp_billing_export_resource_nested.jsonl.gz", "rt") as file:
+        rows = [json.loads(line, parse_float=Decimal, parse_int=Decimal) for line in file]
+    expected: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for row in rows:
+        month = f"{row['invoice']['month'][:4]}-{row['invoice']['month'][4:]}-01"
+        expected[month, row["project"]["id"]] += row["cost"] + row["credits"]["amount"]
+    found = warehouse.execute(
+        """select cast(billing_period_start_date as varchar), sub_account_id, sum(billed_cost_local)
+        from intermediate.int_charges__gcp_lines where source_name = 'gcp-nise' group by all"""
+    ).fetchall()
+    assert {(month, project): billed for month, project, billed in found} == expected
+    (billed,) = warehouse.execute(
+        "select sum(billed_cost_usd) from marts.fct_cost_ledger where source_name = 'gcp-nise'"
+    ).fetchone()
+    assert billed == round(sum(expected.values()), 9)
+
+
+def test_a_free_trial_pays_for_all_of_its_usage(warehouse):
+    """README of gcp_billing_export_koku: the credit cancels each cost."""
+    found = warehouse.execute(
+        """select charge_category, count(*), sum(billed_cost_local) from intermediate.int_charges__gcp_lines
+        where source_name = 'gcp-koku' group by all order by all"""
+    ).fetchall()
+    usage, credit = Decimal("0.000032"), Decimal("-0.000032")
+    assert [(category, billed) for category, _, billed in found] == [("Credit", credit), ("Usage", usage)]
+    assert [count for _, count, _ in found] == [found[0][1], 25] and found[0][1] < 25
 
 
 def test_unused_commitments_are_waste(warehouse):
