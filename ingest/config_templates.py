@@ -12,6 +12,7 @@ reporting_currency: USD
 sources: []
 #  - {name: aws-focus, kind: focus, location: "exports/aws/*.csv.gz"}
 #  - {name: aws-cur, kind: aws_cur, location: "s3://cur-bucket/exports/hourly/"}
+#  - {name: gcp, kind: gcp_billing, location: "exports/gcp/"}
 #  - {name: cluster, kind: opencost_allocation, location: "exports/opencost/"}
 #  - {name: gpus, kind: dcgm_prometheus, location: "exports/dcgm/**/*.json"}
 #  - name: more-gpus

@@ -89,6 +89,7 @@ class GcpBilling:
     partition_date_sql: ClassVar[str] = GCP_BILLING.partition_date_sql
     server: ClassVar[ServerKind | None] = None
     claim_columns: ClassVar[tuple[str, ...]] = GCP_BILLING.claim_columns
+    sub_account_column: ClassVar[str] = "project_id"
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write every readable row, refuse the others by line and field; options as `read_bill` says."""

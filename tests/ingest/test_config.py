@@ -26,6 +26,7 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
     assert [source.name for source in loaded.sources] == [
         "aws-focus",
         "aws-cur",
+        "gcp",
         "cluster",
         "gpus",
         "more-gpus",

@@ -1,5 +1,5 @@
--- Law 1 for bills of Google Cloud: what the lines bill, and what they cost effectively, is what the export's own rows and
--- their credits add up to, per billing account and invoice month, to the last place. Credits never multiply a row.
+-- Law 1 for bills of Google Cloud: what the lines bill, and what they cost effectively, is what the export's own rows
+-- and their credits add up to, per billing account and invoice month, to the last place. Credits never multiply a row.
 {{ config(meta={'dagster': {'ref': {'name': 'int_charges__gcp_lines'}}}) }}
 
 {%- set bill = 'source_name, billing_account_id, billing_period_start_date, currency_code' %}

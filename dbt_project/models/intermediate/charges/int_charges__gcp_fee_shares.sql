@@ -11,7 +11,8 @@ with ranked as (
         row_number() over (
             partition by {{ pool }}, is_fee order by object_uri, object_position nulls last
         ) as pool_rank,
-        sum(case when is_fee then gross_cost_local + discount_local end) over (partition by {{ pool }}) as pool_fee_local,
+        sum(case when is_fee then gross_cost_local + discount_local end) over (partition by {{ pool }})
+            as pool_fee_local,
         sum(case when is_fee then greatest(pool_weight, 0) else 0 end) over (partition by {{ pool }})
             as committed_weight,
         sum(case when not is_fee then pool_weight else 0 end) over (partition by {{ pool }}) as covered_weight

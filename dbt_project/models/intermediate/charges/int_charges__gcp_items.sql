@@ -26,8 +26,10 @@ credits as (
         credits.billing_period_start_date,
         cast(sum(credits.credit_local) as decimal(38, 18)) as discount_local,
         {%- for model in ['resource', 'spend', 'fee'] %}
-        cast(sum(case when discounts.commitment_model = '{{ model }}' then credits.credit_local else 0 end)
-            as decimal(38, 18)) as {{ model }}_discount_local,
+        cast(
+            sum(case when discounts.commitment_model = '{{ model }}' then credits.credit_local else 0 end)
+            as decimal(38, 18)
+        ) as {{ model }}_discount_local,
         {%- endfor %}
         max(case when discounts.commitment_model in ('resource', 'spend') then credits.credit_id end) as commitment_id
     from {{ ref('stg_gcp_billing__credits') }} as credits

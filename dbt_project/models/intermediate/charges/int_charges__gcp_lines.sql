@@ -1,6 +1,6 @@
--- One row per charge line of a Google Cloud bill as FOCUS has it: each row of the export with the discounts of its price
--- in it, a line of its own for every other credit, and one for what of a commitment was paid and not used. A bill that
--- Google also delivers as FOCUS is read there.
+-- One row per charge line of a Google Cloud bill as FOCUS has it: each row of the export with the discounts of its
+-- price in it, a line of its own for every other credit, and one for what of a commitment was paid and not used. A bill
+-- that Google also delivers as FOCUS is read there.
 {{ config(materialized='view') }}
 
 with items as (
@@ -47,7 +47,9 @@ costed as (
             when credited.is_fee then 'Purchase'
             else 'Usage'
         end as charge_category,
-        items.row_type = 'adjustment' or items.adjustment_id is not null as is_adjustment
+        items.row_type = 'adjustment' or items.adjustment_id is not null as is_adjustment,
+        -- An invoice month is a month of Pacific time.
+        date_trunc('month', {{ wall_clock('items.charge_start_at', 'America/Los_Angeles') }}) as pacific_month
     from items
     inner join {{ ref('int_charges__gcp_items') }} as credited
         on
@@ -69,14 +71,8 @@ lines as (
         *,
         'Google Cloud' as provider_name,
         cast(null as string) as invoice_id,
-        -- An invoice month is a month of Pacific time.
-        case
-            when
-                is_adjustment
-                and cast(date_trunc('month', {{ wall_clock('charge_start_at', 'America/Los_Angeles') }}) as date)
-                < billing_period_start_date
-                then 'Correction'
-        end as charge_class,
+        case when is_adjustment and cast(pacific_month as date) < billing_period_start_date then 'Correction' end
+            as charge_class,
         case charge_category when 'Usage' then 'Usage-Based' when 'Purchase' then 'Recurring' else 'One-Time' end
             as charge_frequency,
         case
@@ -87,6 +83,27 @@ lines as (
         case when is_covered then 'Used' end as commitment_discount_status,
         cast(null as string) as sku_price_details
     from costed
+),
+
+unused_lines as (
+    select * from lines
+    where unused_cost_local != 0
+),
+
+credit_lines as (
+    select
+        lines.*,
+        credits.credit_name,
+        credits.credit_local
+    from lines
+    inner join {{ ref('stg_gcp_billing__credits') }} as credits
+        on
+            lines.source_name = credits.source_name
+            and lines.object_uri = credits.object_uri
+            and lines.object_position = credits.object_position
+            and lines.billing_period_start_date = credits.billing_period_start_date
+    left join {{ ref('gcp_discounts') }} as discounts on credits.credit_type = discounts.credit_type
+    where credits.credit_local != 0 and discounts.credit_type is null
 )
 
 select
@@ -99,13 +116,13 @@ from lines
     'list_cost_local': 'cast(null as decimal(38, 18))',
 } %}
 {%- set unused = dict(plain, **{
-    'resource_id': 'lines.commitment_discount_id',
+    'resource_id': 'commitment_discount_id',
     'charge_category': "'Usage'",
     'charge_frequency': "'Usage-Based'",
     'pricing_category': "'Committed'",
     'commitment_discount_status': "'Unused'",
     'billed_cost_local': 'cast(0 as decimal(38, 18))',
-    'effective_cost_local': 'lines.unused_cost_local',
+    'effective_cost_local': 'unused_cost_local',
     'list_cost_local': 'cast(0 as decimal(38, 18))',
     'contracted_cost_local': 'cast(0 as decimal(38, 18))',
 }) %}
@@ -113,32 +130,20 @@ from lines
     'commitment_discount_id': 'cast(null as string)',
     'charge_category': "'Credit'",
     'charge_frequency': "'One-Time'",
-    'charge_description': 'credits.credit_name',
+    'charge_description': 'credit_name',
     'pricing_category': 'cast(null as string)',
     'commitment_discount_status': 'cast(null as string)',
-    'billed_cost_local': 'credits.credit_local',
-    'effective_cost_local': 'credits.credit_local',
-    'contracted_cost_local': 'credits.credit_local',
+    'billed_cost_local': 'credit_local',
+    'effective_cost_local': 'credit_local',
+    'contracted_cost_local': 'credit_local',
 }) %}
-{%- for values in [unused, credit] %}
+{%- for relation, values in [('unused_lines', unused), ('credit_lines', credit)] %}
 union all
 select
     {% for column in charge_line_columns().replace('\n', ' ').split(',') | map('trim') -%}
-    {{ values.get(column, 'lines.' ~ column) }},
+    {{ values.get(column, column) }},
     {% endfor -%}
     cast(null as decimal(38, 18)),
     cast(null as string)
-from lines
-{%- if loop.first %}
-where lines.unused_cost_local != 0
-{%- else %}
-inner join {{ ref('stg_gcp_billing__credits') }} as credits
-    on
-        lines.source_name = credits.source_name
-        and lines.object_uri = credits.object_uri
-        and lines.object_position = credits.object_position
-        and lines.billing_period_start_date = credits.billing_period_start_date
-left join {{ ref('gcp_discounts') }} as discounts on credits.credit_type = discounts.credit_type
-where credits.credit_local != 0 and discounts.credit_type is null
-{%- endif %}
+from {{ relation }}
 {%- endfor %}
