@@ -104,6 +104,48 @@ LITELLM_REQUESTS: Final = LandingTable(
     partition="usage_date",
 )
 
+PROVIDER_RESULTS: Final = LandingTable(
+    name="provider_results",
+    columns=(
+        ("provider", TEXT),  # openai | anthropic
+        ("report", TEXT),  # usage | costs
+        ("service", TEXT),  # OpenAI's kinds of usage, such as completions
+        ("bucket_start_at", INSTANT),
+        ("bucket_end_at", INSTANT),
+        # What results are grouped by; null where a report was asked without it.
+        ("project_id", TEXT),  # Anthropic: workspace
+        ("api_key_id", TEXT),
+        ("user_id", TEXT),
+        ("model", TEXT),
+        ("service_tier", TEXT),
+        ("is_batch", FLAG),
+        ("context_window", TEXT),
+        ("inference_geo", TEXT),
+        ("line_item", TEXT),  # Anthropic: description
+        ("cost_type", TEXT),
+        ("token_type", TEXT),
+        # Usage: disjoint token classes.
+        ("uncached_input_tokens", COUNT),
+        ("cache_read_tokens", COUNT),
+        ("cache_write_5m_tokens", COUNT),
+        ("cache_write_1h_tokens", COUNT),
+        ("cache_write_other_tokens", COUNT),
+        ("audio_input_tokens", COUNT),
+        ("image_input_tokens", COUNT),
+        ("output_tokens", COUNT),  # text and reasoning
+        ("audio_output_tokens", COUNT),
+        ("image_output_tokens", COUNT),
+        ("request_count", COUNT),
+        ("web_search_request_count", COUNT),
+        # Costs.
+        ("reported_cost", MONEY),  # in currency
+        ("currency", TEXT),
+        ("quantity", NUMBER),
+        ("quantity_unit", TEXT),
+    ),
+    partition="usage_date",
+)
+
 LLM_PRICES: Final = LandingTable(
     name="llm_prices",
     columns=(
@@ -308,6 +350,7 @@ def landing_tables() -> dict[str, LandingTable]:
         OPENCOST_ALLOCATIONS,
         DCGM_SAMPLES,
         LITELLM_REQUESTS,
+        PROVIDER_RESULTS,
         LLM_PRICES,
         *DATED_FACTS.values(),
         DELIVERIES,

@@ -23,6 +23,7 @@ import urllib3.exceptions
 from ingest.retrying import ATTEMPTS, LONGEST_ASKED_PAUSE_SECONDS, PassingError, repeat
 from ingest.storage import StorageError
 
+_BEARER_HEADER: Final = "Authorization"
 _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 150  # longer than the two minutes after which Prometheus ends a question
 _CHUNK_BYTES: Final = 1 << 20
@@ -67,14 +68,24 @@ class Answer:
 class HttpClient:
     """Questions to one server. May be used by several threads.
 
-    `lasting_words` of an answer mean that the same question will fail again, whatever its status.
+    `lasting_words` of an answer mean that the same question will fail again, whatever its status. A token is sent as
+    `token_header`, a bearer's by default; `headers` are sent with every question.
     """
 
     def __init__(
-        self, location: str, options: Mapping[str, Any], base_dir: Path, lasting_words: Sequence[str] = ()
+        self,
+        location: str,
+        options: Mapping[str, Any],
+        base_dir: Path,
+        lasting_words: Sequence[str] = (),
+        *,
+        token_header: str = _BEARER_HEADER,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.location = location.rstrip("/")
         self._lasting_words = lasting_words
+        self._token_header = token_header
+        self._headers = headers or {}
         self._options = options
         self._base_dir = base_dir
         read_seconds = float(options.get("timeout_seconds", _READ_SECONDS))
@@ -155,11 +166,11 @@ class HttpClient:
         """Raise what a status other than 200 means."""
         status = response.status
         body = response.read(_ERROR_BYTES, decode_content=True).decode(errors="replace")
-        said = _shorten(body, headers)
+        said = _shorten(body, self._find_secret(headers))
         if status in (401, 403):
             if headers != self._make_headers():
                 raise PassingError(f"status {status} with a credential that was renewed meanwhile")
-            who = "no credential" if "Authorization" not in headers else f"the credential of {self._name_credential()}"
+            who = "no credential" if not self._find_secret(headers) else f"the credential of {self._name_credential()}"
             raise ServerError(
                 f"{self.location}: status {status}: {who} is not enough or has expired{said}. "
                 "Set token_env or token_file, or user with password_env or password_file, in the source's options."
@@ -194,16 +205,20 @@ class HttpClient:
             raise ServerError(f"{self.location}: {type(error).__name__}: {error}. Correct `location`.") from error
 
     def _make_headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "wattledger"}
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "wattledger", **self._headers}
         if "tenant" in self._options:
             headers["X-Scope-OrgID"] = str(self._options["tenant"])
         secret = read_secret(self._options, self._base_dir)
         if secret is not None and "user" in self._options:
             pair = f"{self._options['user']}:{secret}".encode()
-            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+            headers[_BEARER_HEADER] = f"Basic {base64.b64encode(pair).decode()}"
         elif secret is not None:
-            headers["Authorization"] = f"Bearer {secret}"
+            headers[self._token_header] = f"Bearer {secret}" if self._token_header == _BEARER_HEADER else secret
         return headers
+
+    def _find_secret(self, headers: Mapping[str, str]) -> str:
+        """The credential in headers that were sent, without its scheme; empty when they have none."""
+        return (headers.get(self._token_header) or headers.get(_BEARER_HEADER, "")).rpartition(" ")[2]
 
     def _name_credential(self) -> str:
         return next(
@@ -258,10 +273,9 @@ def _read_retry_after(text: str | None) -> float:
         return 0.0
 
 
-def _shorten(body: str, headers: Mapping[str, str]) -> str:
+def _shorten(body: str, secret: str) -> str:
     """What the server said, on one line; without our credential, should it repeat it."""
     text = " ".join(body.split())
-    secret = headers.get("Authorization", " ").partition(" ")[2]
     if secret:
         text = text.replace(secret, "(credential)")
     text = "".join(character for character in text if character.isprintable())[:_SHOWN_CHARACTERS]

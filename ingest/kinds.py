@@ -10,6 +10,7 @@ from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
 from ingest.telemetry.opencost_allocation import OpencostAllocation
 from ingest.tokens.litellm import Litellm
 from ingest.tokens.otel_genai import OtelGenai
+from ingest.tokens.provider_costs import ProviderCosts
 
 KINDS: Final[dict[str, SourceKind]] = {
     kind.kind: kind
@@ -21,5 +22,6 @@ KINDS: Final[dict[str, SourceKind]] = {
         DcgmPrometheus(),
         Litellm(),
         OtelGenai(),
+        ProviderCosts(),
     )
 }

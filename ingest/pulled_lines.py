@@ -33,6 +33,12 @@ def save_line(
     file.write(b"}\n")
 
 
+def write_line(file: BinaryIO, asked: str, answer: bytes) -> None:
+    """Append an answer that is JSON to `file`."""
+    # A JSON text has line ends between its tokens alone, never inside a string.
+    file.write(_START + json.dumps(asked).encode() + b',"answer":' + answer.replace(b"\n", b" ") + b"}\n")
+
+
 def is_pulled(source_object: SourceObject) -> bool:
     """True for a file of such lines."""
     with source_object.path.open("rb") as file:

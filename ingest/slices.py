@@ -22,6 +22,7 @@ from ingest.contracts import (
     DCGM_SAMPLES,
     LITELLM_REQUESTS,
     OPENCOST_ALLOCATIONS,
+    PROVIDER_RESULTS,
     LandingTable,
 )
 from ingest.home import Home
@@ -31,6 +32,7 @@ DATA_THROUGH_SQL: Final = {
     OPENCOST_ALLOCATIONS.name: "window_end_at",
     DCGM_SAMPLES.name: "sampled_at",
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
+    PROVIDER_RESULTS.name: "bucket_end_at",
 }
 """Up to which instant the rows of a table tell."""
 

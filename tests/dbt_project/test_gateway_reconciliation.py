@@ -58,6 +58,16 @@ def tokens_billed(count: int) -> dict[str, object]:
     return {"consumed_quantity": Decimal(count), "consumed_unit": "Tokens"}
 
 
+def reported(report: str, **columns: object) -> dict[str, object]:
+    """A result of Told's own report of the day, of no tokens unless said."""
+    classes = (
+        "uncached_input cache_read cache_write_5m cache_write_1h cache_write_other audio_input image_input output "
+        "audio_output image_output"
+    ).split()
+    counts = dict.fromkeys((f"{name}_tokens" for name in classes), 0 if report == "usage" else None)
+    return {"provider": "Told", "report": report, "usage_date": date(2026, 10, 2), **counts, **columns}
+
+
 LANDED: dict[str, list[dict[str, object]]] = {
     "focus_charges": [
         bill("Half", "20", **tokens_billed(2 * MILLION)),
@@ -70,6 +80,18 @@ LANDED: dict[str, list[dict[str, object]]] = {
         bill("Within", "100", charge_category="Tax", service_name=None, service_subcategory=None),
         # A commitment paid for this use: nothing is billed for it here.
         bill("Paid", "5", billed_cost=Decimal(0)),
+        # The bill counts no tokens, the provider's own report does.
+        bill("Told", "15.5"),
+    ],
+    "provider_results": [
+        reported("usage", model="m", uncached_input_tokens=MILLION),
+        reported("usage", model="m", uncached_input_tokens=MILLION, is_batch=True),
+        reported("costs", line_item="m, input", reported_cost=Decimal(10), currency="USD"),
+        reported("costs", line_item="m, batch input", reported_cost=Decimal(5), currency="USD"),
+        reported("costs", cost_type="web_search", reported_cost=Decimal("0.5"), currency="USD"),
+        # The same day as it was saved before.
+        reported("usage", model="m", uncached_input_tokens=7 * MILLION, _object="an-earlier-page"),
+        reported("costs", reported_cost=Decimal(70), currency="USD", _object="an-earlier-page"),
     ],
     "litellm_requests": [
         call(1, "Half", MILLION),
@@ -78,10 +100,11 @@ LANDED: dict[str, list[dict[str, object]]] = {
         call(3, "Within", 90 * MILLION),
         call(4, "Beyond", 100 * MILLION),
         call(5, "Paid", MILLION),
+        call(6, "Told", MILLION),
     ],
     "llm_prices": [
         price(provider, token_class, usd)
-        for provider in ("Half", "Twice", "Within", "Beyond", "Paid")
+        for provider in ("Half", "Twice", "Within", "Beyond", "Paid", "Told")
         for token_class, usd in (("input", "10"), ("cache_read", "1"), ("output", "10"))
     ],
     "config_price_overrides": [
@@ -92,7 +115,7 @@ LANDED: dict[str, list[dict[str, object]]] = {
 
 @pytest.fixture(scope="module")
 def reconciled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The five providers' October, built with its tests green."""
+    """The six providers' October, built with its tests green."""
     warehouse = tmp_path_factory.mktemp("gateway") / "warehouse.duckdb"
     write_landing(warehouse, LANDED)
     touch(warehouse, [OCTOBER])
@@ -146,6 +169,19 @@ def read_steps(warehouse: Path, provider: str) -> list[tuple[str, str, Decimal]]
                 ("gateway_calculated", "plain_tokens_at_list_price", "10"),
                 ("gateway_negotiated", "own_price", "-5"),
                 ("model_commitments", "non_token_charge", "-5"),
+            ],
+        ),
+        (
+            # Half of what the provider counted never passed the gateway. Batches cost half, the search is no token.
+            "Told",
+            [
+                ("gateway_calculated", "plain_tokens_at_list_price", "10"),
+                ("gateway_variance", "unseen_traffic", "5.5"),
+                ("model_bill", "billed", "15.5"),
+                ("usage_api", "reported_tokens_at_own_price", "20"),
+                ("usage_api_variance", "non_token_charge", "0.5"),
+                ("usage_api_variance", "tier", "-5"),
+                ("cost_api", "reported", "15.5"),
             ],
         ),
     ],

@@ -18,8 +18,10 @@ with scopes as (
         cast(sum(provider_tokens) as bigint) as provider_tokens,
         cast(sum(case when is_after_the_bill then 0 else provider_tokens end) as bigint) as compared_tokens,
         cast(sum(unpriced_tokens) as bigint) as unpriced_tokens,
-        case when sum(uncounted_lines) = 0 and sum(billed_tokens) > 0 then cast(sum(billed_tokens) as bigint) end
-            as billed_tokens
+        case
+            when sum(uncounted_lines) = 0 and sum(billed_tokens) > 0
+                then cast(sum(case when is_after_the_bill then 0 else billed_tokens end) as bigint)
+        end as billed_tokens
     from {{ ref('int_tokens__scope_days') }}
     group by provider_name, billing_account_id, month_start_date, scope_id
 ),

@@ -3,17 +3,7 @@
 -- tier does not price apart keeps the lower tier's price.
 {{ config(rebuild_touched('usage_date')) }}
 
-with models as (
-    select distinct
-        usage_date,
-        gateway_provider,
-        gateway_model,
-        {{ model_id() }} as model_id
-    from {{ ref('stg_litellm__requests') }}
-    where usage_date in (select usage_date from {{ source('build', 'touched_days') }})
-),
-
-book as (
+with book as (
     select
         models.usage_date,
         models.gateway_provider,
@@ -24,7 +14,7 @@ book as (
         prices.usd_per_mtok,
         prices.price_book as price_source,
         prices.valid_from_date
-    from models
+    from {{ ref('int_tokens__used_models') }} as models
     inner join {{ ref('stg_llm_prices__prices') }} as prices
         on
             models.gateway_provider is not distinct from prices.gateway_provider
@@ -55,7 +45,7 @@ own as (
         overrides.usd_per_mtok,
         coalesce(overrides.price_source, 'price_overrides.csv') as price_source,
         overrides.valid_from_date
-    from models
+    from {{ ref('int_tokens__used_models') }} as models
     inner join {{ ref('stg_config__price_overrides') }} as overrides
         on
             models.gateway_provider is not distinct from overrides.provider

@@ -28,15 +28,6 @@ with bills as (
     where bill_kind = 'gateway'
 ),
 
-counts as (
-    select
-        *,
-        billed_model_id as model_id,
-        billing_period_start_date as usage_date,
-        cast(date_trunc('month', billing_period_start_date) as date) as month_start_date
-    from {{ ref('int_tokens__billed_tokens') }}
-),
-
 months as (
     select
         provider_name,
@@ -80,7 +71,7 @@ sides as (
         {{ filled[column] ~ ' as ' ~ column if column in filled else '0 as ' ~ column }},
         {% endfor -%}
         usage_date
-    from {{ side }}
+    from {{ side if side != 'counts' else ref('int_tokens__bill_counts') }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 )

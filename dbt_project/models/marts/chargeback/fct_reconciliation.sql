@@ -49,6 +49,12 @@ residual as (
     group by all
 ),
 
+model_steps as (
+    select * from {{ ref('int_tokens__bill_steps') }}
+    union all
+    select * from {{ ref('int_tokens__provider_steps') }}
+),
+
 in_usd as (
     select * from allocated
     union all
@@ -65,7 +71,7 @@ in_usd as (
         effective_cost_usd,
         null,
         null
-    from {{ ref('int_tokens__bill_steps') }}
+    from model_steps
 ),
 
 steps as (
