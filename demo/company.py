@@ -12,6 +12,7 @@ from demo.gpus import GpuTelemetry
 from demo.kubernetes import Allocations
 from demo.model_bills import PROVIDER_NAMES, write_model_bills
 from demo.plan import FIRST_DAY, Plan, Progress
+from demo.provider_reports import write_provider_reports
 from demo.summary import CompanySummary, ProviderTotals, SourceTruth
 
 __all__ = ["CompanySummary", "write_company"]
@@ -58,6 +59,7 @@ def write_company(
 
     sources = {"aws-focus": aws.source, **{f"{name}-focus": source for name, source in bills.items()}}
     sources |= {"opencost": allocations.source, "dcgm": telemetry.source}
+    sources["openai-admin"] = write_provider_reports(plan, truth.billed_tokens)
     sources |= {gateway.name: gateway.source for gateway in gateways}
     provider_names = {"azure": "Microsoft", "coreweave": "CoreWeave", **PROVIDER_NAMES}
     mig_cards = sum(gpu.sharing == "mig" for gpu in fleet.gpus)

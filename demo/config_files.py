@@ -30,6 +30,7 @@ sources:
   - {name: coreweave-focus, kind: focus, location: "exports/coreweave/*/*.parquet"}
   - {name: openai-focus, kind: focus, location: "exports/openai/*/*.csv"}
   - {name: anthropic-focus, kind: focus, location: "exports/anthropic/*/*.csv"}
+  - {name: openai-admin, kind: provider_costs, location: "exports/openai-admin/*.json"}
   - {name: opencost, kind: opencost_allocation, location: "telemetry/opencost/*.json"}
   - {name: dcgm, kind: dcgm_prometheus, location: "telemetry/dcgm/*/*.json.gz"}
   - {name: gateway-a, kind: litellm, location: "logs/gateway-a/*.jsonl.gz"}

@@ -4,7 +4,7 @@ They rest on the tokens the gateways' requests really used, and so differ from w
 logged without usage, by malformed log lines, and by traffic that never passed a gateway.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -40,20 +40,10 @@ def write_model_bills(
 
 
 def _write_month(out: LineFile, plan: Plan, provider: str, month: Month, tokens: BilledTokens) -> None:
-    models = [model for model in MODELS if model.invoice == provider]
     day = month.covered_from
     while day < month.covered_to:
-        for model in models:
-            _write_tokens(
-                out, plan, month, day, model, tokens.get((day.date(), model.name), {}), _gateway_project(provider)
-            )
-        if provider == "openai":
-            rng = plan.random("direct", day.date())
-            direct = {
-                name: round(count * plan.scale * (0.8 + 0.4 * rng.random())) for name, count in _DIRECT_TOKENS.items()
-            }
-            gpt5 = next(model for model in models if model.name == "gpt-5")
-            _write_tokens(out, plan, month, day, gpt5, direct, (OPENAI_DIRECT_PROJECT, "research-direct"))
+        for model, used, project in list_use(plan, provider, day.date(), tokens):
+            _write_tokens(out, plan, month, day, model, used, project)
         day += timedelta(days=1)
     if provider == "openai":
         credit = _columns(month, provider, _gateway_project(provider)) | {
@@ -67,6 +57,22 @@ def _write_month(out: LineFile, plan: Plan, provider: str, month: Month, tokens:
             month.covered_to,
             billed=-Decimal(round(5000 * plan.scale) or 1).scaleb(-2),
         )
+
+
+def list_use(
+    plan: Plan, provider: str, day: date, tokens: BilledTokens
+) -> Iterator[tuple[LanguageModel, Mapping[str, int], tuple[str, str]]]:
+    """Yield (model, tokens by class, project's id and name) of all that a provider sold on a day."""
+    for model in MODELS:
+        if model.invoice == provider:
+            yield model, tokens.get((day, model.name), {}), _gateway_project(provider)
+    if provider == "openai":
+        rng = plan.random("direct", day)
+        direct = {
+            name: round(count * plan.scale * (0.8 + 0.4 * rng.random())) for name, count in _DIRECT_TOKENS.items()
+        }
+        gpt5 = next(model for model in MODELS if model.name == "gpt-5")
+        yield gpt5, direct, (OPENAI_DIRECT_PROJECT, "research-direct")
 
 
 def _write_tokens(

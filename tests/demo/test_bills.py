@@ -151,6 +151,19 @@ def test_openai_bills_a_contract_price_direct_traffic_and_a_credit(company: Comp
     assert any(row["ChargeCategory"] == "Credit" for row in rows)
 
 
+def test_openais_own_reports_tell_what_its_bill_tells_but_the_credit(company: CompanySummary) -> None:
+    pages = [json.loads(line) for file in company.sources["openai-admin"].files for line in file.open()]
+    results = [result for page in pages for bucket in page["data"] for result in bucket["results"]]
+    usage = [result for result in results if "usage" in result["object"]]
+    charged = sum(Decimal(result["amount"]["value"]) for result in results if "amount" in result)
+    billed = [row for row in read_bill(company.sources["openai-focus"]) if row["ChargeCategory"] == "Usage"]
+    assert len(results) == company.sources["openai-admin"].rows
+    assert abs(charged - sum(Decimal(row["BilledCost"]) for row in billed)) < Decimal("0.01")
+    assert sum(result["input_tokens"] + result["output_tokens"] for result in usage) == sum(
+        Decimal(row["ConsumedQuantity"]) for row in billed
+    )
+
+
 def test_some_resources_keep_the_old_teams_tag_after_the_rename(company: CompanySummary, october: Rows) -> None:
     late = [row for row in october if row["ChargePeriodStart"] >= company.renamed_on.isoformat()]
     assert any('"team":"search"' in row["Tags"] for row in late)

@@ -7,11 +7,31 @@ with billed as (
     from {{ ref('int_tokens__billed_tokens') }}
 ),
 
+-- Projects that an owner rule names are billed to their owner: they are no traffic of the gateway's.
+own_projects as (
+    select distinct
+        provider_name,
+        cast(date_trunc('month', billing_period_start_date) as date) as month_start_date,
+        sub_account_id as project_id
+    from {{ ref('int_charges__routed') }}
+    where cost_pool = 'llm_api' and route != 'token' and is_sub_account_owned
+),
+
 reported as (
     select
-        *,
-        cast(date_trunc('month', usage_date) as date) as month_start_date
-    from {{ ref('int_tokens__provider_usage') }}
+        usage.provider_name,
+        cast(date_trunc('month', usage.usage_date) as date) as month_start_date,
+        usage.model_id,
+        usage.usage_date,
+        cast(sum(usage.reported_tokens) as bigint) as reported_tokens
+    from {{ ref('int_tokens__provider_usage') }} as usage
+    left join own_projects
+        on
+            usage.provider_name = own_projects.provider_name
+            and date_trunc('month', usage.usage_date) = own_projects.month_start_date
+            and usage.project_id = own_projects.project_id
+    where own_projects.project_id is null
+    group by usage.provider_name, usage.model_id, usage.usage_date
 ),
 
 bill_names as (

@@ -1,5 +1,5 @@
 -- One row per provider, account, month, step and cause: from what the provider says was used, over what it says was
--- charged, to what it billed. `usage_api` and its variance come to `cost_api`; that and its variance to what was billed.
+-- charged, to what it billed. `usage_api` and its variance come to `cost_api`, that and its variance to the bill.
 with months as (
     select
         *,

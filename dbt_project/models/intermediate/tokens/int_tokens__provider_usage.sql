@@ -1,4 +1,4 @@
--- One row per day, provider and model: the tokens that the provider says were used, priced like the gateway's.
+-- One row per day, provider, project and model: the tokens that the provider says were used, priced like the gateway's.
 {{ config(rebuild_touched('usage_date')) }}
 
 {%- set is_other_tier = "(is_batch or lower(coalesce(service_tier, '')) not in ('', 'default', 'auto', 'standard'))" %}
@@ -33,6 +33,7 @@ rated as (
 select
     usage_date,
     provider_name,
+    coalesce(project_id, '') as project_id,
     model_id,
     cast(sum(reported_tokens) as bigint) as reported_tokens,
     cast(sum(case when token_cost_nano_usd is null then reported_tokens else 0 end) as bigint) as unpriced_tokens,
@@ -41,4 +42,4 @@ select
     coalesce({{ usd_sum('case when ' ~ is_other_tier ~ ' then ' ~ from_nano('token_cost_nano_usd') ~ ' end') }}, 0)
         as other_tier_cost_usd
 from rated
-group by usage_date, provider_name, model_id
+group by usage_date, provider_name, coalesce(project_id, ''), model_id
