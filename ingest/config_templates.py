@@ -27,6 +27,10 @@ sources: []
 #    kind: litellm
 #    location: "postgresql://db.example/litellm"
 #    options: {since: 2026-10-01, user: finops_reader, password_env: LITELLM_PASSWORD}
+#  - name: openai
+#    kind: provider_costs
+#    location: "https://api.openai.com/v1"
+#    options: {since: 2026-10-01, provider: openai, token_env: OPENAI_ADMIN_KEY}
 """
 
 POLICIES_TEMPLATE: Final = (

@@ -32,6 +32,7 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
         "more-gpus",
         "gateway",
         "proxy",
+        "openai",
     ]
     policies = "\n".join(line.removeprefix("# ") for line in home.policies_path.read_text().splitlines()[1:])
     expected = load_policies(home)
