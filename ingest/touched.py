@@ -9,7 +9,14 @@ from typing import Final
 import duckdb
 
 from ingest.book_tables import CLOSED_LEDGER, CLOSES
-from ingest.contracts import BILL_PERIODS, DATED_FACTS, DCGM_SAMPLES, LLM_PRICES, OPENCOST_ALLOCATIONS
+from ingest.contracts import (
+    BILL_PERIODS,
+    DATED_FACTS,
+    DCGM_SAMPLES,
+    FOCUS_CHARGES,
+    LLM_PRICES,
+    OPENCOST_ALLOCATIONS,
+)
 
 _ANY_DAY_TABLES: Final = (LLM_PRICES.name, *(table.name for table in DATED_FACTS.values()))
 """Tables whose every change touches everything: they speak for any day."""
@@ -91,8 +98,11 @@ def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None
         union
         select distinct period_start_date from raw.{CLOSES.name}
         where close_id in (select close_id from {closes})
-        order by 1;
-        delete from raw.touched_days;
+        order by 1"""
+    )
+    _touch_later_periods(warehouse)
+    warehouse.execute(
+        f"""delete from raw.touched_days;
         insert into raw.touched_days
         from touched_by_rows
         union
@@ -109,3 +119,34 @@ def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None
         order by 1;
         drop table touched_by_rows"""
     )
+
+
+_MAY_REFER_SQL: Final = {
+    FOCUS_CHARGES.name: (
+        "(resource_id is not null or commitment_discount_id is not null or sku_id is not null) and ("
+        "charge_category in ('Credit', 'Adjustment') or charge_class = 'Correction' "
+        "or commitment_discount_status = 'Unused' or billed_cost < 0 or effective_cost < 0)"
+    )
+}
+"""Lines that may follow the owners of a charge of an earlier billing period; of other kinds of bills, each line may."""
+
+
+def _touch_later_periods(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Add to `raw.touched_periods` the later ones that credit, correct or leave unused what a touched one may hold.
+
+    References reach back only, so the open period alone, which a daily run touches, adds none and reads nothing.
+    """
+    for table_name in BILL_PERIODS:
+        later = warehouse.execute(
+            """select distinct partition_date from build_state.pinned_files
+            where table_name = ? and partition_date > (select min(billing_period_start_date) from raw.touched_periods)
+            and partition_date not in (from raw.touched_periods)""",
+            [table_name],
+        ).fetchall()
+        periods = ", ".join(f"date '{period}'" for (period,) in later)
+        if periods:
+            warehouse.execute(
+                f"""insert into raw.touched_periods
+                select distinct billing_period_date from raw.{table_name}
+                where billing_period_date in ({periods}) and ({_MAY_REFER_SQL.get(table_name, "true")})"""
+            )

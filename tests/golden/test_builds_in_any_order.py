@@ -46,13 +46,17 @@ def log_lines(*days: int) -> str:
 
 
 AWS = read_golden("exports/aws/2026-10.csv")
-EUR_BILL = "\n".join(
-    [
-        AWS.splitlines()[0],
-        "Microsoft,sub-9,EUR,2026-09-01T00:00:00Z,2026-10-01T00:00:00Z,2026-09-01T00:00:00Z,2026-10-01T00:00:00Z,Usage,"
-        'Virtual Machines,vm-1,,,30,30,30,"{""team"":""research""}"\n',
-    ]
-)
+
+
+def eur_bill(month: int, category: str, eur: int, tags: str) -> str:
+    """A month of vm-1, or a credit for it."""
+    month_span = f"2026-{month:02d}-01T00:00:00Z,2026-{month + 1:02d}-01T00:00:00Z"
+    line = f"Microsoft,sub-9,EUR,{month_span},{month_span},{category},Virtual Machines,vm-1,,,{eur},{eur},{eur},{tags}"
+    return "\n".join([AWS.splitlines()[0], line, ""])
+
+
+EUR_BILL = eur_bill(9, "Usage", 30, '"{""team"":""research""}"')
+CREDIT = eur_bill(11, "Credit", -10, "")
 OWNERS = read_golden("config/owners.csv")
 SIGHT = OWNERS.replace("vision,vision,Vision,CC-2,,200,,", "vision,vision,Vision,CC-2,,200,,2026-10-01") + (
     "r5,namespace,,vision,sight,Sight,CC-3,,200,2026-10-01,\n"
@@ -64,6 +68,7 @@ STEPS: list[dict[str, str]] = [
     {
         "exports/aws/20261105T0000/bill.csv": AWS,
         "exports/azure/run-1/bill.csv": EUR_BILL,
+        "exports/azure/run-2/bill.csv": CREDIT,
         "telemetry/opencost/2026-10-01.json": read_golden("telemetry/opencost/2026-10-01.json"),
         "logs/late.jsonl": log_lines(1, 2),
         ENERGY: read_golden(ENERGY),
@@ -72,8 +77,9 @@ STEPS: list[dict[str, str]] = [
     # The rate, and a rule that had been wrong all along.
     {"config/fx_rates.csv": RATES, "config/owners.csv": SIGHT},
     # The first version of the bill, the rest of the bills and of the telemetry, calls logged twice; and the second
-    # day's only call is withdrawn.
+    # day's only call is withdrawn. What November credits had another team's tag in September, says a late bill.
     {
+        "exports/azure/run-3/bill.csv": EUR_BILL.replace('team"":""research', 'litellm_team_id"":""vision'),
         "exports/aws/20261103T0000/bill.csv": AWS.replace(",6,6,8,", ",5,5,8,"),
         "exports/openai/2026-10.csv": read_golden("exports/openai/2026-10.csv"),
         "logs/2026-10-01.jsonl": read_golden("logs/2026-10-01.jsonl"),
@@ -137,14 +143,20 @@ def test_steps_in_another_order_and_a_warehouse_made_anew_equal_all_at_once(tmp_
 
     warehouse.unlink()
     land_and_build(home, STEPS[1])
-    # 30 EUR at 1.10; what vision held of the node is sight's from its first day on.
-    assert sum_usd(warehouse, "provider_name = 'Microsoft'") == "33.000000000"
+    # 30 EUR at 1.10, and 10 of them credited two months later; what vision held of the node is sight's from its first
+    # day on.
+    assert sum_usd(warehouse, "provider_name = 'Microsoft'") == "22.000000000"
+    credited = "provider_name = 'Microsoft' and billing_period_start_date = '2026-11-01' and team_id = "
+    assert sum_usd(warehouse, f"{credited}'research'") == "-11.000000000"
     held = "team_id in ('sight', 'vision') and cost_pool = 'cluster_nodes' and provider_name = 'AWS'"
     assert sum_usd(warehouse, held) == "1.000000000"
 
     stepwise = land_and_build(home, STEPS[2])
     assert sum_usd(warehouse, "provider_name = 'AWS'") == "17.000000000"
     assert read_rows(warehouse, second_day) == [(None,)]
+    # November's bill is as it was, and its credit follows what September's says now.
+    assert sum_usd(warehouse, f"{credited}'vision'") == "-11.000000000"
+    assert sum_usd(warehouse, f"{credited}'research'") is None
     # Energy is measured in this home, and the calls that had no bill are accrued no more.
     assert sum_usd(warehouse, "provider_name = 'owned'") == "0.052500000"
     assert sum_usd(warehouse, "allocation_step = 'accrual'") is None

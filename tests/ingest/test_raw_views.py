@@ -128,6 +128,33 @@ def test_a_restated_bill_touches_its_period_and_the_days_it_covers(company: Home
     assert (touched_periods(company), touched_days(company)) == ([JUNE], days(6, 10, 12))
 
 
+@pytest.mark.parametrize(
+    ("charge", "is_touched"),
+    [
+        ("Credit,,vm-1,,,-1", True),
+        ("Usage,Correction,vm-1,,,2", True),
+        ("Usage,,vm-1,,,-1", True),
+        ("Usage,,,sp-1,Unused,1", True),
+        ("Credit,,,,,-1", False),
+        ("Usage,,vm-1,,,1", False),
+    ],
+)
+def test_a_restated_bill_touches_later_ones_that_take_back_what_it_may_hold(
+    company: Home, charge: str, is_touched: bool
+) -> None:
+    (company.path / "bills/08.csv").write_text(
+        "ProviderName,BillingAccountId,BillingCurrency,BillingPeriodStart,ChargePeriodStart,ChargePeriodEnd,"
+        "ChargeCategory,ChargeClass,ResourceId,CommitmentDiscountId,CommitmentDiscountStatus,BilledCost,EffectiveCost\n"
+        f"AWS,a,USD,2026-08-01,2026-08-10,2026-08-13,{charge},{charge.split(',')[-1]}\n"
+    )
+    build(company)
+    write_bill(company, 6, cost="2")
+    build(company)
+    august = [date(2026, 8, 1)] if is_touched else []
+    assert touched_periods(company) == [JUNE, *august]
+    assert touched_days(company) == days(6, 10, 12) + (days(8, 10, 12) if is_touched else [])
+
+
 def test_a_changed_log_touches_its_day_and_the_periods_that_allocate_over_it(company: Home) -> None:
     write_log(company, "inside", date(2026, 6, 11))
     write_log(company, "outside", date(2026, 7, 5))

@@ -26,6 +26,7 @@ standing as (
         max(provider_name) as provider_name,
         max(cost_pool) as cost_pool,
         max(allocation_step = 'accrual') as is_accrual,
+        max(allocation_method like '%_to_its_%' or allocation_method like '%_buyer') as is_following,
         {{ array_sorted_distinct_text('price_set_id') }} as price_set_ids,
         {{ array_sorted_distinct_text('owner_rule_id') }} as owner_rule_ids,
         {{ array_sorted_distinct_text('policy_id') }} as policy_ids,
@@ -73,6 +74,8 @@ select
             config_changes.is_mapping_changed and (standing_now.team_ids is distinct from booked.team_ids)
             then 'mapping'
         when config_changes.is_policy_changed then 'policy'
+        -- The charge that a credit, a correction or an unused commitment follows is not what it was.
+        when standing_now.is_following or booked.is_following then 'late'
         else 'code'
     end as posting_cause
 from standing_now

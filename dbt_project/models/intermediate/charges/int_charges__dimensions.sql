@@ -1,10 +1,12 @@
 -- One row per charge group of the billing periods being built, with rounding, adjustments and accruals: what its
 -- ledger rows say of the charge.
+-- `is_reversal`: it takes back, or corrects, what another line charged: a credit, a correction, use of a negative cost.
 select distinct
     charge_key,
     source_name,
     provider_name,
     billing_account_id,
+    sub_account_id,
     billing_period_start_date,
     invoice_id,
     currency_code,
@@ -14,7 +16,14 @@ select distinct
     charge_class,
     service_name,
     resource_id,
+    sku_id,
     commitment_discount_id,
+    charge_category != 'Tax' and (
+        charge_category in ('Credit', 'Adjustment')
+        or coalesce(charge_class = 'Correction', false)
+        or sum(effective_cost_usd) over (partition by charge_key) < 0
+        or sum(billed_cost_usd) over (partition by charge_key) < 0
+    ) as is_reversal,
     -- One group may hold node charges only, or none: the pool follows from its dimensions and its resource.
     max(cost_pool) over (partition by charge_key) as cost_pool
 from {{ ref('int_charges__routed') }}
@@ -24,6 +33,7 @@ select
     source_name,
     provider_name,
     billing_account_id,
+    null,
     billing_period_start_date,
     null,
     currency_code,
@@ -34,6 +44,8 @@ select
     null,
     null,
     null,
+    null,
+    false,
     'rounding'
 from {{ ref('int_charges__rounding') }}
 union all
@@ -42,6 +54,7 @@ select distinct
     'adjustments',
     'wattledger',
     'adjustments',
+    cast(null as string),
     cast(date_trunc('month', usage_date) as date),
     cast(null as string),
     'USD',
@@ -52,6 +65,8 @@ select distinct
     'Manual adjustment',
     reference_charge,
     cast(null as string),
+    cast(null as string),
+    false,
     'adjustment'
 from {{ ref('stg_config__adjustments') }}
 where
@@ -64,6 +79,7 @@ select distinct
     'accruals',
     provider_name,
     'accruals',
+    cast(null as string),
     billing_period_start_date,
     cast(null as string),
     'USD',
@@ -74,5 +90,7 @@ select distinct
     service_name,
     resource_id,
     cast(null as string),
+    cast(null as string),
+    false,
     cost_pool
 from {{ ref('int_charges__accruals') }}

@@ -1,9 +1,18 @@
 -- One row per charge group, day, owner and method: shared cost, tax, credits, support and unused commitments leave
 -- where they stand for whom a policy names or whose charges they follow, to the nano-dollar. What finds no charges to
 -- follow stays, and its method says so.
-with pot_keys as (
-    select distinct pot_key
+with pots as (
+    select pot_key, team_id, cost_center_id, weight
     from {{ ref('int_charges__shared_pots') }}
+    union all
+    select pot_key, team_id, cost_center_id, weight
+    from {{ ref('int_charges__named_pots') }}
+    where pot_key in (select first_pot_key from {{ ref('int_charges__shared_rows') }})
+),
+
+pot_keys as (
+    select distinct pot_key
+    from pots
 ),
 
 followed as (
@@ -11,7 +20,7 @@ followed as (
         shared_rows.*,
         coalesce(first_pots.pot_key, second_pots.pot_key) as pot_key,
         case
-            when shared_rows.subject = 'credit' and first_pots.pot_key is not null then 'credit_to_its_charge'
+            when named_method is not null then named_method
             when portion = 'follow_invoice' and first_pots.pot_key is null and second_pots.pot_key is not null
                 then 'tax_by_account'
             when portion = 'follow_invoice' then 'tax_by_invoice'
@@ -63,7 +72,7 @@ recipients as (
             else 1
         end as weight
     from leaving
-    left join {{ ref('int_charges__shared_pots') }} as pots on leaving.pot_key = pots.pot_key
+    left join pots on leaving.pot_key = pots.pot_key
     left join {{ ref('int_charges__policy_recipients') }} as named
         on
             leaving.pot_key is null

@@ -1,7 +1,9 @@
 -- One row per ledger row and portion of shared cost, tax, credit, support or commitment that a policy moves: its
 -- subject, its policy, how its portion goes, and up to two pots of charges to follow, the first that has any wins.
 -- A recipient may get a part only; the rest of a tax follows its invoice, other rests stay.
-with rows_of_subjects as (
+-- What takes back a charge that it names follows that charge's owners, whatever the policy, unless a tag, a machine's
+-- holders or calls already say whose it is (decision 21).
+with ledger_rows as (
     select
         {{ ledger_key() }} as row_key,
         {{ ledger_grain('allocated.$') }},
@@ -10,14 +12,6 @@ with rows_of_subjects as (
         dimensions.billing_account_id,
         dimensions.billing_period_start_date,
         dimensions.invoice_id,
-        dimensions.resource_id,
-        dimensions.commitment_discount_id,
-        case
-            when dimensions.cost_pool = 'unused_commitment' then dimensions.cost_pool
-            when allocated.team_id != 'shared' or dimensions.cost_pool = 'rounding' then null
-            when dimensions.cost_pool in ('tax', 'credit', 'support', 'commitment_purchase') then dimensions.cost_pool
-            else 'shared'
-        end as subject,
         dimensions.cost_pool,
         clusters.cluster_name
     from {{ ref('int_charges__allocated') }} as allocated
@@ -31,12 +25,44 @@ with rows_of_subjects as (
     ) as clusters using (charge_key)
 ),
 
+tied as (
+    select
+        ledger_rows.*,
+        named.pot_key as named_pot_key,
+        named.named_method,
+        ledger_rows.cost_pool != 'unused_commitment'
+        and named.pot_key is not null
+        and (ledger_rows.team_id is distinct from named.sole_team_id)
+        and ledger_rows.allocation_method in (
+            'serves_everyone', 'no_owner_rule', 'account_owner_rule', 'no_gateway_traffic',
+            'account_owner_rule_without_gateway_traffic'
+        ) as is_tied
+    from ledger_rows
+    left join {{ ref('int_charges__references') }} as named
+        on
+            ledger_rows.charge_key = named.charge_key
+            and least(ledger_rows.usage_date, ledger_rows.billing_period_start_date) = named.anchor_date
+),
+
+subjects as (
+    select
+        *,
+        case
+            when cost_pool = 'unused_commitment' then cost_pool
+            when is_tied then 'credit'
+            when team_id != 'shared' or cost_pool = 'rounding' then null
+            when cost_pool in ('tax', 'credit', 'support', 'commitment_purchase') then cost_pool
+            else 'shared'
+        end as subject
+    from tied
+),
+
 pooled as (
     select
         *,
         case when subject = 'shared' then cluster_name else provider_name end as narrow_pool,
         case when subject = 'shared' then cost_pool end as wide_pool
-    from rows_of_subjects
+    from subjects
     where subject is not null
 ),
 
@@ -88,14 +114,9 @@ placed as (
     select
         *,
         case
-            when subject = 'credit' and resource_id is not null
-                then {{ pot_key('resource', ['provider_name', 'billing_account_id', 'resource_id']) }}
-            when subject = 'credit' and commitment_discount_id is not null
-                then {{ pot_key('commitment', ['provider_name', 'billing_account_id', 'commitment_discount_id']) }}
+            when is_tied or portion = 'buyer' then named_pot_key
             when portion = 'follow_invoice' and invoice_id is not null
                 then {{ pot_key('invoice', ['provider_name', 'billing_account_id', 'invoice_id']) }}
-            when portion = 'buyer' and commitment_discount_id is not null
-                then {{ pot_key('purchase', ['provider_name', 'billing_account_id', 'commitment_discount_id']) }}
         end as first_pot_key,
         case
             when portion = 'follow_invoice'
@@ -115,6 +136,7 @@ select
     subject,
     portion,
     policy_scope,
+    case when is_tied or portion = 'buyer' then named_method end as named_method,
     first_pot_key,
     second_pot_key,
     {{ costs('split_$ as $') }}
