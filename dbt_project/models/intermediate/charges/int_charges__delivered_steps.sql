@@ -1,5 +1,5 @@
--- One row per provider, account, billing period, currency, step and cause: what was delivered, and what of it is held
--- back for want of an exchange rate. A slice held back has null USD, never 0.
+-- One row per provider, account, billing period, currency, step and cause: what was delivered, what of it is held back
+-- for want of an exchange rate, and what of it is the rate's. A slice held back has null USD, never 0.
 with delivered as (
     select
         provider_name,
@@ -64,8 +64,31 @@ set_aside as (
     from {{ ref('int_charges__set_aside') }}
 ),
 
+-- Of effective cost alone does an invoice say what it is in another currency.
+fx_effects as (
+    select
+        provider_name,
+        billing_account_id,
+        billing_period_start_date,
+        2 as step_number,
+        'fx_effect' as step,
+        cause,
+        currency_code,
+        cast(case when cause = 'billed_in_usd' then 0 end as decimal(38, 9)) as billed_cost_usd,
+        fx_effect_usd as effective_cost_usd,
+        cast(null as decimal(38, 9)) as list_cost_usd,
+        cast(null as decimal(38, 9)) as contracted_cost_usd,
+        cast(null as decimal(38, 18)) as billed_cost_local,
+        covered_cost_local as effective_cost_local,
+        cast(null as decimal(38, 18)) as list_cost_local,
+        cast(null as decimal(38, 18)) as contracted_cost_local
+    from {{ ref('int_charges__fx_effects') }}
+),
+
 steps as (
     select * from delivered
+    union all
+    select * from fx_effects
     union all
     select * from held_back
     union all

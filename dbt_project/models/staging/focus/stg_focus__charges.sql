@@ -35,6 +35,10 @@ renamed as (
         -- money, in currency_code, lossless
         {{ costs('@ as $', unit='local') }},
 
+        -- money, in pricing_currency_code, which may be another
+        pricing_currency as pricing_currency_code,
+        pricing_currency_effective_cost as pricing_effective_cost_local,
+
         -- quantities, in consumed_unit
         consumed_quantity,
         consumed_unit,
