@@ -27,24 +27,31 @@ used_sets as (
     where
         price_set_id is not null
         and usage_date in (select usage_date from {{ source('build', 'touched_days') }})
+),
+
+used_prices as (
+    select
+        used_sets.usage_date,
+        used_sets.price_set_id,
+        prices.price_id,
+        prices.token_class,
+        prices.price_tier_start_tokens as tier_start_tokens,
+        prices.usd_per_mtok,
+        prices.valid_from_date,
+        max(prices.gateway_provider) as gateway_provider,
+        max(prices.gateway_model) as gateway_model,
+        max(prices.price_source) as price_source
+    from used_sets
+    inner join tier_prices as prices
+        on
+            used_sets.usage_date = prices.usage_date
+            and used_sets.tier_set_ids like concat('%', prices.price_set_id, '%')
+    group by
+        used_sets.usage_date, used_sets.price_set_id, prices.price_id, prices.token_class,
+        prices.price_tier_start_tokens, prices.usd_per_mtok, prices.valid_from_date
 )
 
 select
-    used_sets.usage_date,
-    used_sets.price_set_id,
-    prices.price_id,
-    prices.token_class,
-    prices.price_tier_start_tokens as tier_start_tokens,
-    prices.usd_per_mtok,
-    prices.valid_from_date,
-    max(prices.gateway_provider) as gateway_provider,
-    max(prices.gateway_model) as gateway_model,
-    max(prices.price_source) as price_source
-from used_sets
-inner join tier_prices as prices
-    on
-        used_sets.usage_date = prices.usage_date
-        and used_sets.tier_set_ids like concat('%', prices.price_set_id, '%')
-group by
-    used_sets.usage_date, used_sets.price_set_id, prices.price_id, prices.token_class,
-    prices.price_tier_start_tokens, prices.usd_per_mtok, prices.valid_from_date
+    usage_date,
+    {{ price_columns() }}
+from used_prices

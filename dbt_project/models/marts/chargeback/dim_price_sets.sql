@@ -2,27 +2,11 @@
 -- months were priced by comes from the books, whatever the price book says since.
 with known as (
     select
-        price_set_id,
-        price_id,
-        gateway_provider,
-        gateway_model,
-        token_class,
-        tier_start_tokens,
-        usd_per_mtok,
-        valid_from_date,
-        price_source
+        {{ price_columns() }}
     from {{ ref('int_tokens__price_sets') }}
     union all
     select
-        price_set_id,
-        price_id,
-        gateway_provider,
-        gateway_model,
-        token_class,
-        tier_start_tokens,
-        usd_per_mtok,
-        valid_from_date,
-        price_source
+        {{ price_columns() }}
     from {{ ref('int_books__prices') }}
 )
 

@@ -6,15 +6,7 @@ with source as (
 renamed as (
     select
         close_id,
-        price_set_id,
-        price_id,
-        gateway_provider,
-        gateway_model,
-        token_class,
-        tier_start_tokens,
-        usd_per_mtok,
-        valid_from_date,
-        price_source
+        {{ price_columns() }}
     from source
 )
 
