@@ -1,6 +1,7 @@
 -- One row per provider, account, billing period, currency and cause of admitted slices: what the ledger's dated
 -- exchange rate makes more or less than the invoice's own. FOCUS states what a line costs in the currency it was priced
--- in: where that is USD and the bill's is not, the invoice has a rate. Where it has none the effect is null: not known.
+-- in: where that is USD and the bill's is not, the invoice has a rate; rows of Google Cloud's export name theirs. Where
+-- there is none, or several, the effect is null: not known.
 {{ config(rebuild_touched('billing_period_start_date')) }}
 
 with stated as (
@@ -23,12 +24,33 @@ with stated as (
     group by all
 ),
 
+rates as (
+    select
+        source_name,
+        billing_account_id,
+        billing_period_start_date,
+        currency_code,
+        max(units_per_usd) as units_per_usd
+    from {{ ref('stg_gcp_billing__line_items') }}
+    where
+        billing_period_start_date in (select billing_period_start_date from {{ source('build', 'touched_periods') }})
+    group by all
+    having min(units_per_usd) = max(units_per_usd) and count(units_per_usd) = count(*) and min(units_per_usd) > 0
+),
+
 slices as (
     select
         slices.*,
         slices.currency_code = 'USD' as is_billed_in_usd,
-        stated.stated_cost_usd,
-        coalesce(stated.effective_cost_local, 0) as stated_cost_local
+        case
+            when rates.units_per_usd is not null
+                then {{ share_of_usd('slices.effective_cost_local', '1', 'rates.units_per_usd') }}
+            else stated.stated_cost_usd
+        end as stated_cost_usd,
+        case
+            when rates.units_per_usd is not null then slices.effective_cost_local
+            else coalesce(stated.effective_cost_local, 0)
+        end as stated_cost_local
     from {{ ref('int_charges__slices') }} as slices
     left join stated
         on
@@ -37,6 +59,12 @@ slices as (
             and slices.billing_account_id = stated.billing_account_id
             and slices.billing_period_start_date = stated.billing_period_start_date
             and slices.currency_code = stated.currency_code
+    left join rates
+        on
+            slices.source_name = rates.source_name
+            and slices.billing_account_id = rates.billing_account_id
+            and slices.billing_period_start_date = rates.billing_period_start_date
+            and slices.currency_code = rates.currency_code
     where
         slices.is_admitted
         and slices.billing_period_start_date in (

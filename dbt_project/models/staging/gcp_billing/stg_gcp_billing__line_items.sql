@@ -19,6 +19,7 @@ renamed as (
 
         -- dimensions
         currency as currency_code,
+        currency_conversion_rate as units_per_usd,
         cost_type as row_type,
         service_description as service_name,
         sku_description as charge_description,
