@@ -56,6 +56,17 @@ def node_charge(account: str, node: str, usd: int, **columns: object) -> dict[st
     )
 
 
+def virtual_charge(account: str, currency: str, units: int, **columns: object) -> dict[str, object]:
+    """A line in another currency than USD, of money or not, in an account named after the case."""
+    return charge(
+        billing_account_id=account,
+        billing_currency=currency,
+        billed_cost=Decimal(units),
+        effective_cost=Decimal(units),
+        **columns,
+    )
+
+
 def node_allocation(node: str | None, kind: str, pod: str | None, units: int, **columns: object) -> dict[str, object]:
     """What a holder took of a node in the first hour."""
     return allocation(kind, pod, str(units)) | {"node": node, "provider_id": node} | columns
@@ -109,6 +120,11 @@ LANDED: dict[str, list[dict[str, object]]] = {
         node_charge("cluster-idle", "i-e1", 8),
         node_charge("cluster-idle", "i-e2", 4),
         charge(billing_account_id="no-node", resource_id="folder/"),
+        virtual_charge("credits", "Credits", 4),
+        virtual_charge("units", "DBU", 7),
+        # 90 EUR that the bill itself prices at 100 USD, and 10 of which it says nothing.
+        virtual_charge("euros", "EUR", 90, pricing_currency="USD", pricing_currency_effective_cost=Decimal(100)),
+        virtual_charge("euros", "EUR", 10),
     ],
     "opencost_allocations": [
         node_allocation("i-a", "workload", "train-0", 1),
@@ -129,6 +145,8 @@ LANDED: dict[str, list[dict[str, object]]] = {
     "config_fx_rates": [
         {"currency_code": "USD", "to_currency_code": "EUR", "rate": Decimal("0.9")},
         {"currency_code": "JPY", "to_currency_code": "EUR", "rate": Decimal("0.006")},
+        {"currency_code": "Credits", "to_currency_code": "USD", "rate": Decimal("2.5")},
+        {"currency_code": "EUR", "to_currency_code": "USD", "rate": Decimal("1.1")},
     ],
 }
 
@@ -208,6 +226,38 @@ def test_idle_told_by_cluster_is_an_estimate(ledger: Path) -> None:
         "select distinct is_estimate from marts.fct_cost_ledger "
         "where billing_account_id = 'cluster-idle' and allocation_step = 'idle'",
     ) == [(True,)]
+
+
+def test_a_virtual_currency_is_money_by_its_rate_and_without_one_it_waits(ledger: Path) -> None:
+    assert read_account(ledger, "credits") == [("untagged", "unallocated", "10.000")]
+    assert read_account(ledger, "units") == []
+    steps = read_rows(
+        ledger,
+        "select billing_account_id, step, cause, currency_code, billed_cost_local, billed_cost_usd "
+        "from marts.fct_reconciliation where billing_account_id in ('credits', 'units') "
+        "and (currency_code != 'USD' and step != 'fx_effect' or step = 'residual') order by all",
+    )
+    assert steps == [
+        ("credits", "delivered", "rate_known", "Credits", 4, 10),
+        ("credits", "residual", "delivered_minus_allocated", "USD", None, 0),
+        ("units", "delivered", "no_fx_rate", "DBU", 7, None),
+        ("units", "held_back", "no_fx_rate", "DBU", -7, None),
+    ]
+
+
+def test_the_effect_of_the_rate_is_told_where_the_bill_has_one_of_its_own(ledger: Path) -> None:
+    effects = read_rows(
+        ledger,
+        "select billing_account_id, cause, effective_cost_local, effective_cost_usd from marts.fct_reconciliation "
+        "where step = 'fx_effect' and billing_account_id in ('credits', 'euros', 'handed-over', 'units') order by all",
+    )
+    # 90 EUR at 1.10 are 99 USD; nobody knows of the other 10, nor what a credit of the bill is in USD.
+    assert effects == [
+        ("credits", "invoice_states_no_usd", 4, None),
+        ("euros", "invoice_states_no_usd", 10, None),
+        ("euros", "invoice_states_usd", 90, -1),
+        ("handed-over", "billed_in_usd", 31, 0),
+    ]
 
 
 def _month(period: date, **columns: object) -> list[dict[str, object]]:
