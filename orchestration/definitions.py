@@ -7,7 +7,7 @@ import dagster as dg
 
 from ingest.home import Home, open_home
 from orchestration.assets.delivery import make_delivery_assets
-from orchestration.assets.landing import make_landing_assets
+from orchestration.assets.landing import list_sources, make_landing_assets
 from orchestration.assets.warehouse import FolderTranslator, make_dbt_resource, make_warehouse_assets
 from orchestration.dbt_runtime import ensure_manifest
 from orchestration.resources import HomeResource, SilentProgress
@@ -20,7 +20,7 @@ def make_definitions(home: Home) -> dg.Definitions:
     manifest_path = ensure_manifest(home)
     return dg.Definitions(
         assets=[
-            *make_landing_assets(),
+            *make_landing_assets(list_sources(home)),
             make_warehouse_assets(manifest_path),
             *make_delivery_assets(_list_mart_keys(manifest_path)),
         ],

@@ -4,7 +4,6 @@ import importlib.metadata
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -18,10 +17,9 @@ from ingest.kinds import KINDS
 from ingest.server_landing import reach_server
 from ingest.storage import StorageError, list_objects
 from orchestration.build_state import NotBuiltError, read_built
-from orchestration.landed import SourceTotals, read_quarantine_reasons, read_set_aside, read_source_totals
+from orchestration.landed import LATE_AFTER, SourceTotals, read_quarantine_reasons, read_set_aside, read_source_totals
 
 _PACKAGES: Final = ("wattledger", "dagster", "dagster-dbt", "dbt-core", "dbt-duckdb", "duckdb", "deltalake", "polars")
-_LATE_AFTER: Final = timedelta(days=2)  # bills of the large clouds arrive within a day, restated for two
 
 
 class State(StrEnum):
@@ -106,7 +104,7 @@ def _examine_sources(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Fi
             )
         if landed is None:
             yield Finding(f"source {source.name}", State.NOTE, "nothing of it has landed yet", "wattledger run")
-        elif newest and landed.data_through_at and newest - landed.data_through_at > _LATE_AFTER:
+        elif newest and landed.data_through_at and newest - landed.data_through_at > LATE_AFTER:
             yield Finding(
                 f"source {source.name}",
                 State.NOTE,

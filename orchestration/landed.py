@@ -1,13 +1,16 @@
 """What stands in the lake by source, out of the registry and the quarantine: for summaries, metadata and the doctor."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from ingest import lake
 from ingest.contracts import DELIVERIES, QUARANTINE
 from ingest.home import Home
 from ingest.registry import LANDED, REFUSED, SUPERSEDED, latest_sql
+
+LATE_AFTER: Final = timedelta(days=2)
+"""A source whose data ends so long before another's is stale: bills arrive within a day, and are restated for two."""
 
 _SOURCES_SQL: Final = """
 select

@@ -7,7 +7,7 @@ import dagster as dg
 from delivery.publish import MARTS_FILE, read_build_id
 from ingest.home import Home
 from orchestration.assets.delivery import DAILY_EMAILS, PUBLISHED_MARTS, REPORT, EmailsConfig, make_delivery_assets
-from orchestration.assets.landing import make_landing_assets
+from orchestration.assets.landing import list_sources, make_landing_assets
 from orchestration.assets.measures import TROUBLES
 from orchestration.build_state import plan_build, read_built
 from orchestration.dbt_runtime import ensure_manifest
@@ -25,7 +25,7 @@ class Pipeline:
 
     def land(self) -> list[str]:
         """Land what is new of every source and of the config; returns what was refused or could not be reached."""
-        result = self._runs.materialize(make_landing_assets())
+        result = self._runs.materialize(make_landing_assets(list_sources(self._home)))
         return _list_troubles(result)
 
     def build(self, *, target: str = "duckdb", full_refresh: bool = False) -> bool:

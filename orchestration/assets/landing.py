@@ -1,11 +1,12 @@
-"""The lake's tables as assets, landed in one step: what is refused is a failed check, never an error."""
+"""Sources and the lake's tables as assets, landed in one step: what is refused is a failed check, never an error."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
 
 import dagster as dg
 
+from ingest.config import ConfigError, SourceConfig, load_sources
 from ingest.contracts import DATED_FACTS, DELIVERIES, LLM_PRICES, QUARANTINE, LandingTable, landing_tables
 from ingest.dated_facts import get_fact_path
 from ingest.fact_landing import CONFIG_SOURCE
@@ -14,10 +15,18 @@ from ingest.kinds import KINDS
 from ingest.lake import list_files
 from ingest.landing import LandingReport, SourceReport, land
 from orchestration.assets.measures import make_trouble_result, render_markdown, show_instant
+from orchestration.assets.sources import (
+    NOTHING_REFUSED,
+    describe_report,
+    list_troubles,
+    make_source_checks,
+    make_source_specs,
+    name_source_key,
+    report_sources,
+)
 from orchestration.landed import read_quarantine_reasons, read_source_totals
 from orchestration.resources import HomeResource, ProgressListener
 
-NOTHING_REFUSED: Final = "nothing_refused"
 EVERY_ROW_LANDED: Final = "every_row_landed"
 
 _GROUP: Final = "landing"
@@ -35,12 +44,27 @@ def name_key(table_name: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", table_name])
 
 
-def make_landing_assets() -> list[dg.AssetsDefinition]:
-    """One asset for each landing table; those of sources and facts have checks."""
+def list_sources(home: Home) -> tuple[SourceConfig, ...]:
+    """The sources of sources.yml; none while it cannot be read, which landing says when it runs."""
+    try:
+        return load_sources(home, KINDS).sources
+    except ConfigError:
+        return ()
+
+
+def make_landing_assets(sources: Sequence[SourceConfig]) -> list[dg.AssetsDefinition]:
+    """One asset for each source, and one for each landing table; all but the bookkeeping have checks."""
     names = list(landing_tables())
-    specs = [
+    source_keys = {source.name: name_source_key(source.name) for source in sources}
+    specs = make_source_specs(sources)
+    specs += [
         dg.AssetSpec(
-            name_key(name), group_name=_GROUP, kinds={"deltalake"}, skippable=True, description=_describe_table(name)
+            name_key(name),
+            group_name=_GROUP,
+            kinds={"deltalake"},
+            skippable=True,
+            description=_describe_table(name),
+            deps=[source_keys[source.name] for source in sources if KINDS[source.kind].table.name == name],
         )
         for name in names
     ]
@@ -64,50 +88,39 @@ def make_landing_assets() -> list[dg.AssetsDefinition]:
         for name in checked
     ]
 
-    @dg.multi_asset(name="landing", specs=specs, check_specs=[*refusal_checks, *row_checks], can_subset=True)
+    @dg.multi_asset(
+        name="landing",
+        specs=specs,
+        check_specs=[*make_source_checks(sources), *refusal_checks, *row_checks],
+        can_subset=True,
+    )
     def landing(
         context: dg.AssetExecutionContext, home: HomeResource, progress: dg.ResourceParam[ProgressListener]
     ) -> Iterator[Any]:
-        selected = {key.path[-1] for key in context.selected_asset_keys}
+        selected = {key.path[-1] for key in context.selected_asset_keys if key not in source_keys.values()}
+        chosen = [name for name, key in source_keys.items() if key in context.selected_asset_keys]
         with home.locked() as opened:
             report = land(
                 opened,
-                only_kinds=_choose_kinds(selected),
+                only_sources=_choose_sources(opened, selected, chosen),
                 progress=lambda source, done, total: progress.report(f"land {source}", done, total),
             )
             for source in report.sources:
                 context.log.info("\n".join([describe_report(source), *source.messages]))
+            yield from report_sources(opened, [source for source in report.sources if source.source_name in chosen])
             for name in (name for name in names if name in selected):
                 yield from _report_table(opened, landing_tables()[name], report)
 
     return [landing]
 
 
-def describe_report(source: SourceReport) -> str:
-    """One line of what landing did for one source."""
-    parts = (
-        f"{source.deliveries_landed} landed",
-        f"{source.deliveries_refused} refused",
-        f"{source.deliveries_superseded} superseded",
-        f"{source.deliveries_unchanged} unchanged",
-    )
-    rows = f"{source.rows_read} rows read, {source.rows_landed} landed, {source.rows_quarantined} quarantined"
-    return f"{source.source_name} ({source.kind}): {', '.join(parts)}; {rows}"
-
-
-def list_troubles(source: SourceReport) -> list[str]:
-    """What of a source was refused or could not be reached, in a person's words."""
-    if not (source.deliveries_refused or source.is_stale):
-        return []
-    messages = source.messages or [f"{source.deliveries_refused} objects stand refused"]
-    return [f"{source.source_name}: {message}" for message in messages]
-
-
-def _choose_kinds(selected: set[str]) -> list[str] | None:
-    """Kinds that land in the selected tables; None, which is all, when facts are among them: those land with all."""
-    if selected & set(_FACTS) or not selected - set(_BOOKKEEPING):
+def _choose_sources(home: Home, tables: set[str], chosen: Collection[str]) -> set[str] | None:
+    """Names of the sources that are chosen or land in a chosen table; None, which is all, when facts are among those:
+    facts land with all."""
+    if tables & set(_FACTS) or not (tables - set(_BOOKKEEPING) or chosen):
         return None
-    return [name for name, kind in KINDS.items() if kind.table.name in selected]
+    # A source that was added since the definitions were loaded lands with its table.
+    return {*chosen, *(source.name for source in list_sources(home) if KINDS[source.kind].table.name in tables)}
 
 
 def _describe_table(name: str) -> str:

@@ -11,11 +11,13 @@ import pytest
 from ingest.contracts import landing_tables
 from ingest.home import Home, create_home
 from orchestration.assets.delivery import PUBLISHED_MARTS
-from orchestration.assets.landing import NOTHING_REFUSED, make_landing_assets, name_key
+from orchestration.assets.landing import list_sources, make_landing_assets, name_key
+from orchestration.assets.sources import DATA_IS_CURRENT, NOTHING_REFUSED, name_source_key
 from orchestration.resources import HomeResource
 from orchestration.runs import open_instance, prepare_instance_dir
 from orchestration.schedules import DAILY
 from orchestration.sensors import new_objects
+from tests.ingest.landed import request
 from tests.orchestration.commands import make_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -162,9 +164,18 @@ def test_a_refused_object_fails_a_check_and_not_the_run(tmp_path: Path):
     home = create_home(tmp_path / "home")
     (home.path / "bill.csv").write_text("not,a,bill\n1,2,3\n")
     home.sources_path.write_text("sources:\n  - {name: bad, kind: focus, location: bill.csv}\n")
+    result = land_in_dagster(home)
+    assert list_failed_checks(result) == {
+        (name_key("focus_charges"), NOTHING_REFUSED),
+        (name_source_key("bad"), NOTHING_REFUSED),
+    }
+
+
+def land_in_dagster(home: Home, *selected: dg.AssetKey) -> dg.ExecuteInProcessResult:
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            make_landing_assets(),
+            make_landing_assets(list_sources(home)),
+            selection=list(selected) or None,
             instance=instance,
             resources={
                 "home": HomeResource(path=str(home.path)),
@@ -172,8 +183,44 @@ def test_a_refused_object_fails_a_check_and_not_the_run(tmp_path: Path):
             },
         )
     assert result.success
-    failed = {(check.asset_key, check.check_name) for check in result.get_asset_check_evaluations() if not check.passed}
-    assert (name_key("focus_charges"), NOTHING_REFUSED) in failed
+    return result
+
+
+def list_failed_checks(result: dg.ExecuteInProcessResult) -> set[tuple[dg.AssetKey, str]]:
+    return {(check.asset_key, check.check_name) for check in result.get_asset_check_evaluations() if not check.passed}
+
+
+def test_a_source_is_an_asset_that_lands_alone_and_says_how_far_its_data_reaches(tmp_path: Path):
+    home = create_home(tmp_path / "home")
+    for name, day in (("early", 1), ("late", 4)):
+        (home.path / f"{name}.jsonl").write_text(request(name, day) + "\n")
+    home.sources_path.write_text(
+        "sources:\n"
+        "  - {name: early, kind: litellm, location: early.jsonl}\n"
+        "  - {name: late, kind: litellm, location: late.jsonl}\n"
+    )
+    early, late = name_source_key("early"), name_source_key("late")
+    alone = land_in_dagster(home, early)
+    (materialization,) = alone.asset_materializations_for_node("landing")
+    assert materialization.asset_key == early
+    assert str(materialization.metadata["data_through"].value).startswith("2026-05-01 10:00")
+    assert materialization.metadata["rows_landed"].value == 1
+    assert list_failed_checks(alone) == set()
+    # The other one reaches three days further.
+    assert list_failed_checks(land_in_dagster(home)) == {(early, DATA_IS_CURRENT)}
+    assert list_failed_checks(land_in_dagster(home, late)) == set()
+    # A table's sources land with it.
+    landed = land_in_dagster(home, name_key("litellm_requests")).asset_materializations_for_node("landing")
+    assert [one.asset_key for one in landed] == [name_key("litellm_requests")]
+
+
+def test_a_source_out_of_reach_fails_its_checks_and_is_not_materialised(tmp_path: Path):
+    home = create_home(tmp_path / "home")
+    home.sources_path.write_text("sources:\n  - {name: gone, kind: focus, location: exports/bill.csv}\n")
+    gone = name_source_key("gone")
+    result = land_in_dagster(home)
+    assert {(gone, NOTHING_REFUSED), (gone, DATA_IS_CURRENT)} <= list_failed_checks(result)
+    assert gone not in {one.asset_key for one in result.asset_materializations_for_node("landing")}
 
 
 class _Progress:
