@@ -34,7 +34,7 @@ class FakeProvider:
     def __init__(self) -> None:
         self.first_cost = "1.25"
         self.server = ScriptedServer(self.answer)
-        self.next_pages = {None: "second"}
+        self.next_pages: dict[str | None, str] = {None: "second"}
 
     def answer(self, question: Question) -> Reply:
         asked = question.parameters
