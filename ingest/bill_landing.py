@@ -71,9 +71,16 @@ class _Attempt:
 
 
 def land_bills(
-    run: LandingRun, source: SourceConfig, kind: SourceKind, objects: Sequence[StoredObject], report: SourceReport
+    run: LandingRun,
+    source: SourceConfig,
+    kind: SourceKind,
+    objects: Sequence[StoredObject],
+    report: SourceReport,
+    listed: Collection[str] | None = None,
 ) -> None:
-    """Land the deliveries that have something new, changed or refused before, newest first."""
+    """Land the deliveries that have something new, changed or refused before, newest first. `listed` names what the
+    source has, where `objects` is not all of it.
+    """
     known = run.registry.read_source(source.name)
 
     def read_payload(stored: StoredObject) -> bytes:
@@ -86,7 +93,7 @@ def land_bills(
         report.note_unreachable([str(error)])
         return
     report.deliveries_unchanged += plan.unchanged_count
-    report.messages += tell_vanished(known, {item.uri for item in objects})
+    report.messages += tell_vanished(known, {item.uri for item in objects} if listed is None else listed)
     wanted = [item for each in plan.deliveries if not each.refusal for item in each.objects if item.uri in each.pending]
     ahead = ReadAhead(run, source, kind, wanted)
     landing = _DeliveryLanding(run, source, cast(BillKind, kind), report, ahead)

@@ -25,7 +25,7 @@ from ingest.wording import list_names
 STORAGE_OPTIONS: Final = ("region", "endpoint_url", "profile")
 """Options of every kind of source; a kind may read more of its own."""
 
-SERVER_SCHEMES: Final = ("http", "https", "postgresql")
+SERVER_SCHEMES: Final = ("http", "https", "postgresql", "bigquery")
 """What a location that is asked and not listed starts with."""
 
 _SECRET_PATTERN: Final = re.compile(r"(?:secret|password|access_key)(?!_env$|_file$)|token$", re.IGNORECASE)

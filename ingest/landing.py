@@ -13,6 +13,7 @@ from typing import Final
 from ingest import lake, quarantine
 from ingest.bill_landing import land_bills
 from ingest.bill_scopes import release_rescoped
+from ingest.bill_server_landing import count_due_bills, land_served_bills
 from ingest.config import SourceConfig, is_server, load_sources
 from ingest.contracts import LLM_PRICES
 from ingest.fact_landing import CONFIG_SOURCE, PRICES_SOURCE, land_facts, land_prices
@@ -51,11 +52,14 @@ def count_changes(home: Home) -> dict[str, int]:
         registry = Registry(home, engine)
         for source in load_sources(home, KINDS).sources:
             known = registry.read_source(source.name)
-            if is_server(source.location):
+            if is_server(source.location) and not KINDS[source.kind].refuses_whole_deliveries:
                 changes[source.name] = len(list_due_windows(source, KINDS[source.kind], known, datetime.now(UTC)))
                 continue
             options_id = hash_options(source)
             try:
+                if is_server(source.location):
+                    changes[source.name] = count_due_bills(source, KINDS[source.kind], known, home)
+                    continue
                 objects = list_objects(source.location, source.options, home.path)
             except StorageError:
                 objects = []
@@ -118,7 +122,7 @@ def _land_source(run: LandingRun, source: SourceConfig, kind: SourceKind) -> Sou
     objects: list[StoredObject] = []
     try:
         if is_server(source.location):
-            land_windows(run, source, kind, report)
+            (land_served_bills if kind.refuses_whole_deliveries else land_windows)(run, source, kind, report)
         else:
             objects = list_objects(source.location, source.options, run.home.path)
     except StorageError as error:

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
 from ingest.config import SourceConfig
 from ingest.home import Home
@@ -22,7 +22,7 @@ from ingest.log_landing import land_logs
 from ingest.reading import PulledObject
 from ingest.registry import LANDED, REFUSED, RegistryRow
 from ingest.server_options import read_re_read, read_span
-from ingest.source import Server, ServerKind, SourceKind, Window
+from ingest.source import Server, SourceKind, Window, WindowedServer, WindowedServerKind
 from ingest.storage import StorageError
 
 _ASKED_AT_ONCE: Final = 4
@@ -36,7 +36,7 @@ def name_window(source: SourceConfig, window: Window) -> str:
     return f"{source.name}@{window.start:%Y-%m-%dT%H:%MZ}"
 
 
-def plan_windows(source: SourceConfig, kind: ServerKind, now: datetime) -> list[Window]:
+def plan_windows(source: SourceConfig, kind: WindowedServerKind, now: datetime) -> list[Window]:
     """Every window of a source that has begun by `now`; the last one ends with `now` at the latest."""
     start, end = read_span(source.options, now)
     windows: list[Window] = []
@@ -50,8 +50,7 @@ def list_due_windows(
     source: SourceConfig, kind: SourceKind, known: dict[str, list[RegistryRow]], now: datetime
 ) -> list[Window]:
     """The windows that a landing asks for at `now`: new, refused, read with other options, or not settled."""
-    server_kind = kind.server
-    assert server_kind is not None
+    server_kind = _read_windowed(kind)
     options_id = hash_options(source)
     re_read = read_re_read(source.options, server_kind.re_read)
 
@@ -78,9 +77,8 @@ def land_windows(run: LandingRun, source: SourceConfig, kind: SourceKind, report
 
     Raises `StorageError` when the server fails or the disk is full; what was landed until then stands.
     """
-    server_kind = kind.server
-    assert server_kind is not None
-    with reach_server(source, kind, run.home) as server:
+    server_kind = _read_windowed(kind)
+    with closing(server_kind.connect(source.location, source.options, run.home.path)) as server:
         now = _read_common_clock(server, report)
         known = run.registry.read_source(source.name)
         planned = plan_windows(source, server_kind, now)
@@ -90,7 +88,13 @@ def land_windows(run: LandingRun, source: SourceConfig, kind: SourceKind, report
         _Puller(run, source, kind, server, now, report).land(due)
 
 
-def _read_common_clock(server: Server, report: SourceReport) -> datetime:
+def _read_windowed(kind: SourceKind) -> WindowedServerKind:
+    """A kind of bills is asked by `ingest.bill_server_landing`."""
+    assert kind.server is not None and not kind.refuses_whole_deliveries
+    return cast(WindowedServerKind, kind.server)
+
+
+def _read_common_clock(server: WindowedServer, report: SourceReport) -> datetime:
     """The earlier of the server's time and ours: what is later for one of us cannot be settled."""
     ours, theirs = datetime.now(UTC), server.read_clock()
     if abs(theirs - ours) > _SKEW_TOLD:
@@ -100,7 +104,7 @@ def _read_common_clock(server: Server, report: SourceReport) -> datetime:
     return min(ours, theirs)
 
 
-def _find_end(window: Window, kind: ServerKind) -> datetime:
+def _find_end(window: Window, kind: WindowedServerKind) -> datetime:
     """The end of a whole window, of which `window` may be the part that has passed."""
     return window.start + kind.window
 
@@ -113,19 +117,18 @@ class _Puller:
         run: LandingRun,
         source: SourceConfig,
         kind: SourceKind,
-        server: Server,
+        server: WindowedServer,
         now: datetime,
         report: SourceReport,
     ) -> None:
-        assert kind.server is not None
         self._run = run
         self._source = source
         self._kind = kind
-        self._server_kind = kind.server
+        self._server_kind = _read_windowed(kind)
         self._server = server
         self._now = now
         self._report = report
-        self._re_read = read_re_read(source.options, kind.server.re_read)
+        self._re_read = read_re_read(source.options, self._server_kind.re_read)
         self._folder = run.home.scratch_dir / "pulled"
         self._done = 0
 

@@ -2,10 +2,11 @@
 
 A kind is a module with one class. It never decides what is replaced or when: `ingest.landing` does, from the rows'
 own claims for billing and from the object for logs and telemetry. A kind that can also be asked of a server names its
-`ServerKind`: that one writes what the server has of a window to a file, which the kind then reads like any object.
+`ServerKind`: that one writes what the server has of a window, or of a bill, to a file, which the kind then reads like
+any object.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -55,11 +56,17 @@ class OptionProblem:
 
 
 class Server(Protocol):
-    """One server, reached. `peek` and `pull` are called from several threads at once."""
+    """One server, reached."""
 
     def check(self) -> str:
         """What answers there, in a few words, by a question that costs it nothing. Raises `ServerError`."""
         ...
+
+    def close(self) -> None: ...
+
+
+class WindowedServer(Server, Protocol):
+    """One server of logs or telemetry. `peek` and `pull` are called from several threads at once."""
 
     def read_clock(self) -> datetime:
         """The server's time, aware UTC. Raises `ServerError`."""
@@ -75,13 +82,51 @@ class Server(Protocol):
         """Write all that the server has of the window to a new file. Raises `ServerError`."""
         ...
 
-    def close(self) -> None: ...
+
+@dataclass(frozen=True)
+class ServedBill:
+    """What a server has of bills that is landed together, such as an invoice month. Rows are only ever added to it."""
+
+    name: str
+    row_count: int
+    changed_at: datetime  # aware, UTC: when the server last added to it
+
+
+class BillServer(Server, Protocol):
+    """One server of bills."""
+
+    def list_bills(self) -> Sequence[ServedBill]:
+        """All that is wanted of what it has, by cheap questions. Raises `ServerError`."""
+        ...
+
+    def pull(self, bill: ServedBill, target: Path) -> None:
+        """Write all rows of a bill to a new file. Raises `ServerError`, also when the answer is not whole."""
+        ...
 
 
 class ServerKind(Protocol):
-    """How records of a kind are asked of a server, window by window."""
+    """How a kind is asked of a server."""
 
     schemes: ClassVar[tuple[str, ...]]
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """What is wrong with the kind's own options, unknown ones included; the common ones are checked already."""
+        ...
+
+    def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> Server:
+        """Make ready to ask; relative paths in options start at `base_dir`. Raises `ServerError`."""
+        ...
+
+
+class BillServerKind(ServerKind, Protocol):
+    """How bills of a kind are asked of a server, each whole."""
+
+    def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> BillServer: ...
+
+
+class WindowedServerKind(ServerKind, Protocol):
+    """How records of a kind are asked of a server, window by window."""
+
     window: ClassVar[timedelta]
     """The length of a window; it divides a day or is a day. Never an option: a window is a delivery's identity."""
 
@@ -92,13 +137,7 @@ class ServerKind(Protocol):
     """True when what was once there stays: a later answer with fewer rows is a loss at the server, never landed. Where
     rows may be restated, only an answer without any is."""
 
-    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
-        """What is wrong with the kind's own options, unknown ones included; the common ones are checked already."""
-        ...
-
-    def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> Server:
-        """Make ready to ask; relative paths in options start at `base_dir`. Raises `ServerError`."""
-        ...
+    def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> WindowedServer: ...
 
 
 class RowSink(Protocol):
@@ -127,7 +166,8 @@ class SourceKind(Protocol):
     """SQL over the contract's columns that gives a row's partition date."""
 
     server: ClassVar[ServerKind | None]
-    """How to ask a server for it; None for kinds that come as objects alone."""
+    """How to ask a server for it: a `BillServerKind` for bills, else a `WindowedServerKind`. None for kinds that come
+    as objects alone."""
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Read all rows of one object into the sink.

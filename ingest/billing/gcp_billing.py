@@ -1,18 +1,27 @@
 """Read Google Cloud's billing export to BigQuery, standard and detailed: JSON lines, Parquet and CSV of its tables.
 
-Source: `bq extract`, `EXPORT DATA` or a query; the table is appended to, so that corrections are rows of their own and
-a month's rows still arrive days after its end. Records keep their names with a point for a field (`invoice.month`);
-repeated ones (`credits`, `labels`) are JSON of one spelling, and columns the contract does not name are kept in
-`_extra`. Landing table: gcp_billing_rows.
+Source: BigQuery itself (`gcp_bigquery`), or files of `bq extract`, `EXPORT DATA` or a query. The table is appended to,
+so that corrections are rows of their own and a month's rows still arrive days after its end. Records keep their names
+with a point for a field (`invoice.month`); repeated ones (`credits`, `labels`) are JSON of one spelling, and columns
+the contract does not name are kept in `_extra`. Landing table: gcp_billing_rows.
 """
 
-from typing import ClassVar, Final
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ingest.bill_tables import GCP_FIELDS
 from ingest.billing.bill_format import BillFormat, ListShape
 from ingest.billing.tabular import read_bill
 from ingest.contracts import GCP_BILLING_ROWS, LandingTable
-from ingest.source import RowSink, ServerKind, SourceObject
+from ingest.server_options import SERVER_OPTIONS, check_names
+from ingest.source import OptionProblem, RowSink, ServerKind, SourceObject
+
+if TYPE_CHECKING:
+    from ingest.billing.gcp_bigquery import GcpBigquery
+
+_OWN_OPTIONS: Final = ("endpoint_url", "query_project", "scope")
+_COMMON_OPTIONS: Final = ("since", "until", "timeout_seconds")
 
 _COST_TYPES: Final = ("regular", "tax", "adjustment", "rounding_error")
 _CREDIT_TYPES: Final = (
@@ -80,6 +89,28 @@ GCP_BILLING: Final = BillFormat(
 )
 
 
+class GcpBigqueryKind:
+    """The export's own table, an invoice month at a time."""
+
+    schemes: ClassVar[tuple[str, ...]] = ("bigquery",)
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """`endpoint_url`, `query_project`, `scope`, and of the common ones `since`, `until` and `timeout_seconds`."""
+        yield from check_names(options, _OWN_OPTIONS)
+        for name in (name for name in SERVER_OPTIONS if name in options and name not in _COMMON_OPTIONS):
+            allowed = "none: credentials are found as Google's own tools find them, and no month is ever settled"
+            yield OptionProblem(name, "an option", allowed)
+        project = options.get("query_project", "a")
+        if not isinstance(project, str) or not project.strip() or not project.isprintable():
+            yield OptionProblem("query_project", repr(project), "the id of a project")
+
+    def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> "GcpBigquery":
+        # Google's library takes longer to import than all else: only who asks BigQuery waits for it.
+        from ingest.billing.gcp_bigquery import GcpBigquery
+
+        return GcpBigquery(location, options)
+
+
 class GcpBilling:
     """One row per row of the export, its credits inside."""
 
@@ -87,7 +118,7 @@ class GcpBilling:
     table: ClassVar[LandingTable] = GCP_BILLING_ROWS
     refuses_whole_deliveries: ClassVar[bool] = True
     partition_date_sql: ClassVar[str] = GCP_BILLING.partition_date_sql
-    server: ClassVar[ServerKind | None] = None
+    server: ClassVar[ServerKind | None] = GcpBigqueryKind()
     claim_columns: ClassVar[tuple[str, ...]] = GCP_BILLING.claim_columns
     sub_account_column: ClassVar[str] = "project_id"
 

@@ -15,6 +15,7 @@ class Question:
     path: str
     parameters: dict[str, list[str]]
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass
@@ -44,6 +45,9 @@ class ScriptedServer:
             def do_GET(self) -> None:
                 scripted._reply(self)
 
+            def do_POST(self) -> None:
+                scripted._reply(self)
+
             def date_time_string(self, timestamp: float | None = None) -> str:
                 return format_datetime(scripted.now, usegmt=True)
 
@@ -62,7 +66,8 @@ class ScriptedServer:
 
     def _reply(self, handler: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(handler.path)
-        question = Question(parts.path, parse_qs(parts.query), dict(handler.headers.items()))
+        sent = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        question = Question(parts.path, parse_qs(parts.query), dict(handler.headers.items()), sent)
         with self._lock:
             self.questions.append(question)
             reply = self.first.pop(0) if self.first else None
