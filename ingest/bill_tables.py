@@ -99,9 +99,27 @@ GCP_BILLING_ROWS: Final = LandingTable(  # repeated fields are JSON
     partition="billing_period_date",
 )
 
+_INVOICE_TEXTS = (
+    "provider account_id invoice_id invoice_status line_id charge_type sku description gpu_model resource_id "
+    "resource_name project region unit currency commitment_id tags"
+).split()
+_INVOICE_INSTANTS = "billing_month period_start period_end commitment_start commitment_end".split()
+_INVOICE_MONEY = "gpu_count quantity unit_price list_unit_price amount commitment_amount".split()
+
+INVOICE_LINES: Final = LandingTable(
+    name="invoice_lines",
+    columns=(
+        *((name, TEXT) for name in _INVOICE_TEXTS),
+        *((name, INSTANT) for name in _INVOICE_INSTANTS),
+        *((name, MONEY) for name in _INVOICE_MONEY),
+    ),
+    partition="billing_period_date",
+)
+
 BILL_PERIODS: Final = {
     FOCUS_CHARGES.name: ("charge_period_start", "charge_period_end"),
     AWS_CUR_LINE_ITEMS.name: ("line_item_usage_start_date", "line_item_usage_end_date"),
     GCP_BILLING_ROWS.name: ("usage_start_time", "usage_end_time"),
+    INVOICE_LINES.name: ("period_start", "period_end"),
 }
 """The tables of bills, with the columns of a charge's start and end."""

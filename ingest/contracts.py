@@ -14,6 +14,7 @@ from ingest.bill_tables import AWS_CUR_LINE_ITEMS as AWS_CUR_LINE_ITEMS
 from ingest.bill_tables import BILL_PERIODS as BILL_PERIODS
 from ingest.bill_tables import FOCUS_CHARGES as FOCUS_CHARGES
 from ingest.bill_tables import GCP_BILLING_ROWS as GCP_BILLING_ROWS
+from ingest.bill_tables import INVOICE_LINES as INVOICE_LINES
 from ingest.landing_table import AUDIT_COLUMNS as AUDIT_COLUMNS
 from ingest.landing_table import COUNT, DATE, FLAG, INSTANT, MONEY, NUMBER, RATE, TEXT
 from ingest.landing_table import LandingTable as LandingTable
@@ -347,6 +348,7 @@ def landing_tables() -> dict[str, LandingTable]:
         FOCUS_CHARGES,
         AWS_CUR_LINE_ITEMS,
         GCP_BILLING_ROWS,
+        INVOICE_LINES,
         OPENCOST_ALLOCATIONS,
         DCGM_SAMPLES,
         LITELLM_REQUESTS,

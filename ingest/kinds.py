@@ -5,6 +5,7 @@ from typing import Final
 from ingest.billing.aws_cur import AwsCur
 from ingest.billing.focus import Focus
 from ingest.billing.gcp_billing import GcpBilling
+from ingest.billing.invoice_csv import InvoiceCsv
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
 from ingest.telemetry.opencost_allocation import OpencostAllocation
@@ -18,6 +19,7 @@ KINDS: Final[dict[str, SourceKind]] = {
         Focus(),
         AwsCur(),
         GcpBilling(),
+        InvoiceCsv(),
         OpencostAllocation(),
         DcgmPrometheus(),
         Litellm(),

@@ -56,6 +56,9 @@ class BillFormat:
     rewritten: Mapping[str, str] = field(default_factory=dict)
     """SQL with `$` for the text of a contract column, where its text needs one spelling."""
 
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Headers of a file by the contract column that they give, whatever else they mean; one may give several."""
+
     lists: Mapping[str, ListShape] = field(default_factory=dict)
 
     period_sql: str = ""

@@ -21,6 +21,7 @@ from ingest.billing.json_lines import batch_lines, is_json
 from ingest.billing.typed_select import SourceColumns
 from ingest.payload import iterate_blocks
 from ingest.source import ObjectRefusedError, RowSink, SourceObject
+from ingest.wording import list_names
 
 _ROWS_PER_BATCH: Final = 20_000
 _HEADER_BYTES: Final = 1 << 20
@@ -51,8 +52,9 @@ _TEXT_TYPES: Final = ("VARCHAR", "UUID", "ENUM")
 def read_bill(form: BillFormat, source_object: SourceObject, sink: RowSink) -> None:
     """Write every readable row, refuse the others by line and field.
 
-    Options: `defaults` (column to text, for columns or cells that are empty) and `date_format` (`m/d/y` or `d/m/y`, for
-    dates with slashes). Raises `ObjectRefusedError` for what is no file of the format.
+    Options: `columns` (column to the file's own header), `defaults` (column to text, where there is none) and
+    `date_format` (`m/d/y` or `d/m/y`, for dates with slashes). Raises `ObjectRefusedError` for what is no file of the
+    format.
     """
     with source_object.path.open("rb") as file:
         head = file.read(4)
@@ -76,11 +78,12 @@ class _BillReader:
     def __init__(
         self, form: BillFormat, connection: duckdb.DuckDBPyConnection, source_object: SourceObject, sink: RowSink
     ) -> None:
+        form = replace(form, renamed=_read_columns(form, "columns", source_object.options))
         self._form = form
         self._connection = connection
         self._object = source_object
         self._sink = sink
-        self._defaults = _read_defaults(form, source_object.options)
+        self._defaults = _read_columns(form, "defaults", source_object.options)
         self._date_format = _read_date_format(source_object.options)
 
     def read_csv(self) -> None:
@@ -252,8 +255,19 @@ def _match_columns(form: BillFormat, header: list[str], defaults: Mapping[str, s
     spelled: dict[str, str] = {}
     keyed: dict[str, dict[str, str]] = {}
     extra: dict[str, str] = {}
+    headers = {name.strip(): index for index, name in reversed(list(enumerate(header)))}
+    for column, name in form.renamed.items():
+        if name not in headers:
+            raise ObjectRefusedError(
+                f"options.columns of the source: {form.spell(column)} is to be read from {name}, which is not there: "
+                f"found {', '.join(header)[:1500]}",
+                field=name,
+            )
+        spelled[column] = f"c{headers[name]}"
     for index, name in enumerate(header):
-        if (column := form.find_column(name)) is not None:
+        if name.strip() in form.renamed.values():
+            continue
+        if (column := form.find_column(name)) is not None and column not in form.renamed:
             known, label = spelled, column
         elif (part := form.find_key(name)) is not None:
             known, label = keyed.setdefault(part[0], {}), part[1]
@@ -353,19 +367,21 @@ def _text_of(column: str, found: str, *, is_extra: bool) -> str:
     )
 
 
-def _read_defaults(form: BillFormat, options: Mapping[str, Any]) -> dict[str, str]:
-    given = options.get("defaults") or {}
+def _read_columns(form: BillFormat, option: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """An option that gives contract columns texts."""
+    given = options.get(option) or {}
     if not isinstance(given, Mapping):
-        raise ObjectRefusedError(f"options.defaults of the source: expected columns with values, found {given!r}")
-    defaults: dict[str, str] = {}
+        raise ObjectRefusedError(f"options.{option} of the source: expected columns with values, found {given!r}")
+    texts: dict[str, str] = {}
     for name, value in given.items():
         key = form.find_column(str(name))
         if key is None:
+            allowed = list_names(str(name), form.column_names)
             raise ObjectRefusedError(
-                f"options.defaults of the source: {name} is no {form.name} column", field=str(name)
+                f"options.{option} of the source: {name} is no {form.name} column; allowed: {allowed}", field=str(name)
             )
-        defaults[key] = str(value)
-    return defaults
+        texts[key] = str(value)
+    return texts
 
 
 def _read_date_format(options: Mapping[str, Any]) -> str | None:

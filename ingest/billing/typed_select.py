@@ -138,13 +138,16 @@ def _typed_sql(form: BillFormat, name: str, date_format: str | None) -> str:
         shifted = f"substr(trim({raw}), 1, 11) || {hour} || substr(trim({raw}), 14)"
         # The engine insists on seconds, which 2026-05-01T10:00Z has not.
         seconds = "'^(\\d{4}-\\d{2}-\\d{2}[T ]\\d{2}:\\d{2})(Z|[+-]|$)', '\\1:00\\2'"
+        # Nor does it read an offset behind a blank, 10:00:00 +0000.
+        offset = "' ([+-]\\d{2}:?\\d{2})$', '\\1'"
         branches = [
             f"when {_is_late_hour(raw)} then timezone('UTC', try_cast({shifted} as timestamptz)) + interval 1 day",
             # The usual spelling needs no pattern, which would cost more than the cast.
             f"when length({raw}) = 20 and {raw}[5] = '-' and {raw}[8] = '-' and {raw}[20] = 'Z' "
             f"then timezone('UTC', try_cast({raw} as timestamptz))",
             f"when regexp_matches({raw}, '{_ISO_PATTERN}') "
-            f"then timezone('UTC', try_cast(regexp_replace(trim({raw}), {seconds}) as timestamptz))",
+            f"then timezone('UTC', try_cast(regexp_replace(regexp_replace(trim({raw}), {seconds}), {offset}) "
+            "as timestamptz))",
         ]
         if date_format is not None:
             formats = ", ".join(quote_literal(text) for text in slash_formats(date_format))

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def ask(server: ScriptedServer, tmp_path: Path) -> Any:
     "reply",
     [
         Reply("slow down", status=429, headers={"Retry-After": "0"}),
-        Reply("slow down", status=429, headers={"Retry-After": format_datetime(datetime.now(UTC), usegmt=True)}),
+        Reply("slow down", status=429, headers={"Retry-After": "Thu, 01 Jan 2026 00:00:00 GMT"}),
         Reply("slow down", status=429, headers={"Retry-After": "soon"}),
         Reply("down", status=500),
         Reply("", status=503),

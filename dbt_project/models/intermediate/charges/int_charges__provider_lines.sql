@@ -2,7 +2,9 @@
 -- bill joins here.
 {{ config(materialized='view') }}
 
-{%- for model in ['stg_focus__charges', 'int_charges__aws_lines', 'int_charges__gcp_lines'] %}
+{%- for model in [
+    'stg_focus__charges', 'int_charges__aws_lines', 'int_charges__gcp_lines', 'int_charges__invoice_lines'
+] %}
 {{ 'union all' if not loop.first }}
 select
     {{ charge_line_columns() }},
