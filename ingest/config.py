@@ -50,10 +50,12 @@ def _check_name(name: str) -> str:
 
 def _check_location(location: str) -> str:
     if not location.strip() or _CONTROL_PATTERN.search(location):
-        raise ValueError("a path, a glob, a folder, or s3://bucket/prefix")
+        raise ValueError("a path, a glob, a folder, s3://bucket/prefix or gs://bucket/prefix")
     scheme, separator, _ = location.partition("://")
-    if separator and scheme != "s3" and scheme not in SERVER_SCHEMES:
-        raise ValueError("a path, a glob, a folder, s3://bucket/prefix or a server; no other scheme is read")
+    if separator and scheme not in ("s3", "gs") and scheme not in SERVER_SCHEMES:
+        raise ValueError(
+            "a path, a glob, a folder, s3://bucket/prefix, gs://bucket/prefix or a server; no other scheme is read"
+        )
     return location
 
 
@@ -170,7 +172,9 @@ def _check_server(source: SourceConfig, kind: SourceKind) -> Iterator[OptionProb
     schemes = () if kind.server is None else kind.server.schemes
     parts = urlsplit(source.location)
     if kind.server is None or parts.scheme not in schemes:
-        allowed = "a path, a glob, a folder, s3://bucket/prefix" + "".join(f", {scheme}://host" for scheme in schemes)
+        allowed = "a path, a glob, a folder, s3:// or gs://bucket/prefix" + "".join(
+            f", {scheme}://host" for scheme in schemes
+        )
         yield OptionProblem("location", repr(parts.scheme), f"{allowed}; no other scheme is read by {kind.kind}")
         return
     if not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:

@@ -1,8 +1,8 @@
-"""The one storage module: lists and opens the objects of a source, on local disk or in S3.
+"""The one storage module: lists and opens the objects of a source, on local disk, in S3 or in Google Cloud Storage.
 
-A location is a path, a glob (`**` crosses folders), a folder (everything in it), or `s3://bucket/key`, which means the
-same as a path: the object of that key, else everything below `key/`, and globs alike. Hidden files (a leading dot) and
-folder markers are never listed. The stores themselves are in `ingest.stores`.
+A location is a path, a glob (`**` crosses folders), a folder (everything in it), or `s3://bucket/key` (`gs://` alike),
+which means the same as a path: the object of that key, else everything below `key/`, and globs alike. Hidden files (a
+leading dot) and folder markers are never listed. The stores themselves are in `ingest.stores`.
 """
 
 import hashlib
@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import Any, BinaryIO, Final, cast
 
 from ingest.stores import local, s3
-from ingest.stores.s3 import S3_SCHEME as S3_SCHEME
+from ingest.stores.stored import GCS_SCHEME as GCS_SCHEME
+from ingest.stores.stored import S3_SCHEME as S3_SCHEME
 from ingest.stores.stored import SourceLocationError as SourceLocationError
 from ingest.stores.stored import StorageError as StorageError
 from ingest.stores.stored import StoredObject as StoredObject
@@ -34,16 +36,20 @@ def list_objects(location: str, options: Mapping[str, Any], base_dir: Path) -> l
     A glob, an existing folder or an S3 prefix may match nothing. Raises `SourceLocationError` when a file or local
     folder named without a glob is missing, `StorageError` when it cannot be listed.
     """
-    # gs:// and az:// are a module beside stores/s3.py each, and a branch here and in `open_stream`.
-    is_remote = location.startswith(S3_SCHEME)
-    listed = s3.list_objects(location, options) if is_remote else local.list_objects(location, base_dir)
+    # az:// is a module beside stores/s3.py, and a branch here and in `open_stream`.
+    if location.startswith(S3_SCHEME):
+        listed = s3.list_objects(location, options)
+    elif location.startswith(GCS_SCHEME):
+        listed = _open_gcs().list_objects(location, options)
+    else:
+        listed = local.list_objects(location, base_dir)
     return sorted(listed, key=lambda item: item.uri)
 
 
 def open_stream(stored: StoredObject, options: Mapping[str, Any]) -> BinaryIO:
     """The object's bytes as a buffered stream, read as they are needed; close it after use.
 
-    From S3, it is the version that was listed or none, and a broken connection is resumed where it broke.
+    From a store, it is the version that was listed or none, and a broken connection is resumed where it broke.
     Raises `StorageError`, also while reading.
     """
     if stored.is_local:
@@ -51,7 +57,16 @@ def open_stream(stored: StoredObject, options: Mapping[str, Any]) -> BinaryIO:
             return (stored.path or Path(stored.uri)).open("rb")
         except OSError as error:
             raise local.describe_os_error(stored.uri, error) from error
-    return cast(BinaryIO, io.BufferedReader(s3.S3Body(stored, options), buffer_size=_CHUNK_BYTES))
+    is_gcs = stored.uri.startswith(GCS_SCHEME)
+    body = _open_gcs().GcsBody(stored, options) if is_gcs else s3.S3Body(stored, options)
+    return cast(BinaryIO, io.BufferedReader(body, buffer_size=_CHUNK_BYTES))
+
+
+def _open_gcs() -> ModuleType:
+    """Google's library takes longer to import than all else: only who reads from there waits for it."""
+    from ingest.stores import gcs
+
+    return gcs
 
 
 def fetch(stored: StoredObject, options: Mapping[str, Any], scratch_dir: Path) -> Path:

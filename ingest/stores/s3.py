@@ -6,12 +6,10 @@ asked too often. What breaks inside a body is resumed here.
 
 import io
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
 from functools import lru_cache
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 import boto3
@@ -19,9 +17,8 @@ import botocore.exceptions
 from botocore.config import Config
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from ingest.stores.stored import GLOB_CHARACTERS, SourceLocationError, StorageError, StoredObject, translate_glob
+from ingest.stores.stored import S3_SCHEME, StorageError, StoredObject, choose_listed, split_uri
 
-S3_SCHEME: Final = "s3://"
 _ATTEMPTS: Final = 8
 _BODY_ATTEMPTS: Final = 5
 _BODY_PAUSE_SECONDS: Final = 0.2
@@ -29,36 +26,9 @@ _LONGEST_PAUSE_SECONDS: Final = 20
 _CONNECTIONS: Final = 32
 
 
-def _split_s3(uri: str) -> tuple[str, str]:
-    bucket, _, key = uri.removeprefix(S3_SCHEME).partition("/")
-    if not bucket or GLOB_CHARACTERS.search(bucket):
-        raise SourceLocationError(f"{uri}: no bucket name in it. Write s3://bucket/prefix; a bucket is never a glob.")
-    return bucket, key
-
-
 def list_objects(location: str, options: Mapping[str, Any]) -> list[StoredObject]:
     """The object of a key, else everything below it; globs as on disk."""
-    bucket, key = _split_s3(location)
-    glob_at = GLOB_CHARACTERS.search(key)
-    if glob_at:
-        matches = re.compile(translate_glob(key)).fullmatch
-        found = _list_keys(bucket, key[: glob_at.start()], options)
-        return [item for item in found if item.uri == location or matches(_split_s3(item.uri)[1])]
-    folder = key if key.endswith("/") or not key else f"{key}/"
-    # One listing answers both questions, is it an object and is it a folder: keys of neither are left out.
-    found = [
-        item
-        for item in _list_keys(bucket, key, options)
-        if item.uri == location
-        or (item.uri.startswith(f"{S3_SCHEME}{bucket}/{folder}") and not _is_hidden(item, folder))
-    ]
-    exact = [item for item in found if item.uri == location]
-    if not found and PurePosixPath(key).suffix and not key.endswith("/"):
-        raise SourceLocationError(
-            f"{location}: no such object in bucket {bucket}. "
-            "Correct `location` in sources.yml, or upload it; end the location with / where a folder is meant."
-        )
-    return exact or found
+    return choose_listed(location, S3_SCHEME, lambda bucket, prefix: _list_keys(bucket, prefix, options))
 
 
 def _list_keys(bucket: str, prefix: str, options: Mapping[str, Any]) -> Iterator[StoredObject]:
@@ -75,11 +45,6 @@ def _list_keys(bucket: str, prefix: str, options: Mapping[str, Any]) -> Iterator
                     etag=entry["ETag"].strip('"'),
                     modified_at=entry["LastModified"].astimezone(UTC),
                 )
-
-
-def _is_hidden(item: StoredObject, folder: str) -> bool:
-    below = _split_s3(item.uri)[1].removeprefix(folder)
-    return any(part.startswith(".") for part in below.split("/"))
 
 
 def _make_client(options: Mapping[str, Any]) -> Any:
@@ -106,7 +71,7 @@ class S3Body(io.RawIOBase):
         super().__init__()
         self._stored = stored
         self._options = options
-        self._bucket, self._key = _split_s3(stored.uri)
+        self._bucket, self._key = split_uri(stored.uri, S3_SCHEME)
         self._offset = 0
         self._body: Any = self._open_body()
 

@@ -108,7 +108,7 @@ def test_a_wrong_option_is_named_and_a_secret_is_never_repeated(home: Home, opti
     assert "hunter2" not in problems[0]
 
 
-@pytest.mark.parametrize("location", ["gs://bucket/x", "http://host/x"])
+@pytest.mark.parametrize("location", ["az://bucket/x", "http://host/x"])
 def test_a_scheme_that_is_not_read_is_refused(home: Home, location: str):
     assert (
         "no other scheme" in read_problems(home, f"sources:\n- {{name: a, kind: focus, location: '{location}'}}\n")[0]
