@@ -181,11 +181,27 @@ def test_rows_name_the_policy_that_made_them(switched: Path):
 
 
 def test_a_rebuilt_period_equals_one_built_whole(switched: Path):
-    query = "select * from marts.fct_cost_ledger"
-    whole = Counter(read_rows(switched, query))
+    """Law 11, quotas and edges among it: a month built again, and all of it made anew."""
+    built = ("--select", "+fct_quota_daily", "+fct_allocation_edges")
+    tables = ("fct_cost_ledger", "fct_allocation_edges", "fct_quota_daily", "int_charges__quota_hours")
+
+    def read_all() -> dict[str, Counter[tuple]]:
+        return {
+            table: Counter(
+                read_rows(switched, f"from {'intermediate' if table.startswith('int_') else 'marts'}.{table}")
+            )
+            for table in tables
+        }
+
+    run_dbt(switched, "run", *built)
+    whole = read_all()
+    assert all(whole.values())
     touch(switched, [OCTOBER])
-    run_dbt(switched, "run", "--select", "+fct_cost_ledger")
-    assert Counter(read_rows(switched, query)) == whole
+    run_dbt(switched, "run", *built)
+    assert read_all() == whole
+    touch(switched, [SEPTEMBER, OCTOBER])
+    run_dbt(switched, "run", "--full-refresh", *built)
+    assert read_all() == whole
 
 
 def test_the_laws_hold_and_a_team_that_no_rule_knows_is_told(switched: Path):

@@ -19,6 +19,7 @@ from tests.dbt_project.test_laws import charge, failing_tests
 pytestmark = pytest.mark.slow
 
 MARTS = (
+    "fct_allocation_edges",
     "fct_cost_ledger",
     "fct_invoice_bridge",
     "fct_statement_lines",

@@ -59,7 +59,7 @@ def test_the_summary_shows_rows_usd_teams_and_where_the_marts_are(built_home: Ho
 def test_landed_and_quarantined_add_up_to_read_for_every_source(built_home: Home):
     shown = run_wattledger("land", home=built_home).stdout
     rows = [[cell.strip() for cell in line.split("|")] for line in shown.splitlines() if line.startswith("| ")][1:]
-    assert len(rows) == 9
+    assert len(rows) == 10
     for _, _name, _kind, _objects, _refused, read, landed, quarantined, *_ in rows:
         assert int(read.replace(",", "")) == int(landed.replace(",", "")) + int(quarantined.replace(",", ""))
 
