@@ -49,15 +49,18 @@ def log_lines(*days: int) -> str:
 AWS = read_golden("exports/aws/2026-10.csv")
 
 
-def eur_bill(month: int, category: str, eur: int, tags: str) -> str:
-    """A month of vm-1, or a credit for it."""
-    month_span = f"2026-{month:02d}-01T00:00:00Z,2026-{month + 1:02d}-01T00:00:00Z"
-    line = f"Microsoft,sub-9,EUR,{month_span},{month_span},{category},Virtual Machines,vm-1,,,{eur},{eur},{eur},{tags}"
-    return "\n".join([AWS.splitlines()[0], line, ""])
+def eur_bill(month: int, *charges: str) -> str:
+    """Microsoft's bill of a month, of lines that last it whole."""
+    span = f"2026-{month:02d}-01T00:00:00Z,2026-{month + 1:02d}-01T00:00:00Z"
+    lines = (f"Microsoft,sub-9,EUR,{span},{span},{charge}" for charge in charges)
+    return "\n".join([AWS.splitlines()[0], *lines, ""])
 
 
-EUR_BILL = eur_bill(9, "Usage", 30, '"{""team"":""research""}"')
-CREDIT = eur_bill(11, "Credit", -10, "")
+TAG = '"{""team"":""research""}"'
+EUR_BILL = eur_bill(
+    9, f"Usage,Virtual Machines,vm-1,,,30,30,30,{TAG}", f"Purchase,Virtual Machines,,sp-1,,24,0,0,{TAG}"
+)
+TAKES_BACK = eur_bill(11, "Credit,Virtual Machines,vm-1,,,-10,-10,-10,", "Usage,Virtual Machines,,sp-1,Unused,0,2,0,")
 OWNERS = read_golden("config/owners.csv")
 SIGHT = OWNERS.replace("vision,vision,Vision,CC-2,,200,,", "vision,vision,Vision,CC-2,,200,,2026-10-01") + (
     "r5,namespace,,vision,sight,Sight,CC-3,,200,2026-10-01,\n"
@@ -77,7 +80,7 @@ STEPS: list[dict[str, str]] = [
     {
         "exports/aws/20261105T0000/bill.csv": AWS,
         "exports/azure/run-1/bill.csv": EUR_BILL,
-        "exports/azure/run-2/bill.csv": CREDIT,
+        "exports/azure/run-2/bill.csv": TAKES_BACK,
         "telemetry/opencost/2026-10-01.json": read_golden("telemetry/opencost/2026-10-01.json"),
         "logs/late.jsonl": log_lines(1, 2),
         ENERGY: read_golden(ENERGY),
@@ -90,7 +93,8 @@ STEPS: list[dict[str, str]] = [
         "exports/openai-admin/2026-10-01.json": openai_report(1000),
     },
     # The first version of the bill, the rest of the bills and of the telemetry, calls logged twice; and the second
-    # day's only call is withdrawn. What November credits had another team's tag in September, says a late bill.
+    # day's only call is withdrawn. What November credits and leaves unused had another team's tag in September, a late
+    # bill says.
     {
         "exports/azure/run-3/bill.csv": EUR_BILL.replace('team"":""research', 'litellm_team_id"":""vision'),
         "exports/aws/20261103T0000/bill.csv": AWS.replace(",6,6,8,", ",5,5,8,"),
@@ -158,20 +162,23 @@ def test_steps_in_another_order_and_a_warehouse_made_anew_equal_all_at_once(tmp_
 
     warehouse.unlink()
     land_and_build(home, STEPS[1])
-    # 30 EUR at 1.10, and 10 of them credited two months later; what vision held of the node is sight's from its first
-    # day on.
-    assert sum_usd(warehouse, "provider_name = 'Microsoft'") == "22.000000000"
-    credited = "provider_name = 'Microsoft' and billing_period_start_date = '2026-11-01' and team_id = "
-    assert sum_usd(warehouse, f"{credited}'research'") == "-11.000000000"
+    # 30 EUR at 1.10; two months later 10 are credited, and 2 of what was bought unused. What vision held of the node is
+    # sight's from its first day on.
+    assert sum_usd(warehouse, "provider_name = 'Microsoft'") == "24.200000000"
+    november = "provider_name = 'Microsoft' and billing_period_start_date = '2026-11-01' and team_id = "
+    taken_back = {"credit": "-11.000000000", "unused_commitment": "2.200000000"}
+    for pool, usd in taken_back.items():
+        assert sum_usd(warehouse, f"{november}'research' and cost_pool = '{pool}'") == usd
     held = "team_id in ('sight', 'vision') and cost_pool = 'cluster_nodes' and provider_name = 'AWS'"
     assert sum_usd(warehouse, held) == "1.000000000"
 
     stepwise = land_and_build(home, STEPS[2])
     assert sum_usd(warehouse, "provider_name = 'AWS'") == "17.000000000"
     assert read_rows(warehouse, second_day) == [(None,)]
-    # November's bill is as it was, and its credit follows what September's says now.
-    assert sum_usd(warehouse, f"{credited}'vision'") == "-11.000000000"
-    assert sum_usd(warehouse, f"{credited}'research'") is None
+    # November's bill is as it was, and what it takes back follows what September's says now.
+    for pool, usd in taken_back.items():
+        assert sum_usd(warehouse, f"{november}'vision' and cost_pool = '{pool}'") == usd
+    assert sum_usd(warehouse, f"{november}'research'") is None
     # Energy is measured in this home, and the calls that had no bill are accrued no more.
     assert sum_usd(warehouse, "provider_name = 'owned'") == "0.052500000"
     assert sum_usd(warehouse, "allocation_step = 'accrual'") is None
