@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import pyarrow as pa
 
 from ingest import lake, slices
+from ingest.bill_checks import find_doubled, find_gap
 from ingest.bill_scopes import name_slice, select_landed, tell_uncovered
 from ingest.billing.claims import BillKind
 from ingest.config import SourceConfig
@@ -217,16 +218,19 @@ class _DeliveryLanding:
         """Half a bill is a wrong bill: what a bad part claims is refused, and all when its claims are unknown."""
         for part in attempt.parts:
             if not part.is_bad:
+                gap = find_gap(self._run, self._kind.table, self._source, part.reading, attempt.delivery.objects)
+                self._refuse(attempt, part.claims, gap)
                 continue
             uri, refusal = part.item.stored.uri, part.item.refusal
+            told = refusal.reason if refusal else f"{part.item.rows_refused} malformed row(s), named in quarantine"
             if refusal is not None:
                 self._quarantine.refuse_object(uri, refusal)
-                why = f"{uri}: {refusal.reason}"
-            else:
-                why = f"{uri}: {part.item.rows_refused} malformed row(s), named in quarantine"
+            self._refuse(attempt, self._list_bad_slices(attempt, part), f"{uri}: {told}")
+
+    def _refuse(self, attempt: _Attempt, keys: Collection[str], why: str | None) -> None:
+        if why is not None:
             self._report.messages.append(why)
-            for key in self._list_bad_slices(attempt, part):
-                attempt.refused.setdefault(key, why)
+            attempt.refused |= {key: attempt.refused.get(key, why) for key in keys}
 
     def _list_bad_slices(self, attempt: _Attempt, part: _Part) -> set[str]:
         told = part.item.refused_claims
@@ -255,12 +259,8 @@ class _DeliveryLanding:
                 lost = self._tell_uncovered(key, self._select_slice(key, parts), self._select_landed(key))
                 by = f"{get_folder(newest.object_uri)} of source {newest.source_name}"
                 attempt.superseded[key] = f"superseded by {by}{lost}"
-            elif len(parts) > 1 and (
-                twice := slices.find_repeated_row(self._run.engine, self._kind.table, self._select_slice(key, parts))
-            ):
-                why = f"the same row stands in two parts of {key}: {' and '.join(twice)}. Each part must hold its own"
-                attempt.refused[key] = why
-                self._report.messages.append(why)
+            elif why := find_doubled(self._run, self._kind.table, key, self._select_slice(key, parts), len(parts)):
+                self._refuse(attempt, [key], why)
             else:
                 attempt.landed[key] = version
                 if others:

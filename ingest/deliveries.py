@@ -14,6 +14,7 @@ from ingest.billing.manifests import (
     list_areas,
     read_parts,
 )
+from ingest.billing.statements import find_unread_bills
 from ingest.landing_run import needs_reading
 from ingest.registry import LANDED, RegistryRow
 from ingest.storage import StoredObject
@@ -91,6 +92,7 @@ def plan_deliveries(
             loose[get_folder(item.uri)].append(item)
     for folder, items in loose.items():
         if changed := pending & {item.uri for item in items}:
+            changed |= find_unread_bills([item.uri for item in items], changed)
             plan.deliveries.append(Delivery(folder, items, changed, read_version(folder, items)))
     plan.deliveries.sort(key=lambda delivery: delivery.version, reverse=True)
     return plan

@@ -2,7 +2,8 @@
 
 Source: one file a provider, account and billing period, `<provider>/<account>/<YYYY-MM>.csv`; delivered again, it
 replaces what it said. A file of another shape is read by `options.columns`. The billing period is `billing_month`, or
-the month in the file's name, or the month that a line starts in. Landing table: invoice_lines.
+the month in the file's name, or the month that a line starts in. A total that `<YYYY-MM>.meta.json` states must be that
+of its lines. Landing table: invoice_lines.
 """
 
 import re
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from ingest.billing.bill_format import BillFormat
 from ingest.billing.claims import Claim, ClaimSink
+from ingest.billing.statements import is_statement, read_statement
 from ingest.billing.tabular import read_bill
 from ingest.billing.typed_select import quote_literal
 from ingest.contracts import INVOICE_LINES, LandingTable
@@ -57,7 +59,7 @@ INVOICE: Final = BillFormat(
         ),
         (
             "amount",
-            f"charge_type not in {tuple(_UNMULTIPLIED)} and {_PRODUCT_GAP} > 0.01 + abs(amount::double) * 1e-9",
+            f"charge_type not in {tuple(_UNMULTIPLIED)} and {_PRODUCT_GAP} > 0.01 + abs(amount::double) * 1e-15",
             "not quantity x unit_price, to a cent",
         ),
     ),
@@ -82,6 +84,9 @@ class InvoiceCsv:
         Options: those of `read_bill`, and `charge_types`, from the file's words to the contract's (`*` for all others).
         Raises `ObjectRefusedError` for what is no invoice.
         """
+        if is_statement(source_object.uri):
+            read_statement(source_object.path.read_bytes())  # no lines; the file beside it is held against it
+            return
         options = dict(source_object.options)
         form = replace(INVOICE, rewritten={"charge_type": _spell_charge_types(options.get("charge_types"))})
         if month := _MONTH_NAME.search(source_object.uri.rpartition("/")[2]):
@@ -103,10 +108,11 @@ def _spell_charge_types(given: Any) -> str:
                 f"options.charge_types of the source: {word} is to be {charge_type}, which is no charge type; "
                 f"allowed: {allowed}"
             )
-    # The text of the cell stands for every `$`, so that no word may hold one.
-    words = {str(word): charge_type for word, charge_type in given.items() if "$" not in str(word)}
+    words = {str(word): charge_type for word, charge_type in given.items()}
     other = quote_literal(words.pop("*")) if "*" in words else "lower(trim($))"
-    cases = " ".join(f"when {quote_literal(word.lower())} then {quote_literal(to)}" for word, to in words.items())
+    # A `$` stands for the text of the cell, so that a word must not hold one as it is.
+    literals = {quote_literal(word.lower()).replace("$", "' || chr(36) || '"): to for word, to in words.items()}
+    cases = " ".join(f"when {literal} then {quote_literal(to)}" for literal, to in literals.items())
     return f"case lower(trim($)) {cases} else {other} end" if cases else f"coalesce({other}, $)"
 
 

@@ -17,6 +17,7 @@ HEADER = (
     "quantity,unit,unit_price,amount,currency,tags"
 )
 SOURCE = "{name: neo, kind: invoice_csv, location: invoices/**/*.csv}"
+FOLDER = '{name: neo, kind: invoice_csv, location: "invoices/"}'
 DIGITALOCEAN = (
     "{name: ocean, kind: invoice_csv, location: ocean/2020-07.csv, options: {columns: {sku: product, "
     "charge_type: product, period_start: start, period_end: end, amount: USD, quantity: hours, project: project_name}, "
@@ -84,6 +85,7 @@ def test_the_months_bill_is_the_files_whatever_its_lines_are_of(home: Home):
     [
         (line("2", charge_type="rent"), "charge_type", "no charge type: usage"),
         (line("2", amount="14342.42"), "amount", "not quantity x unit_price"),
+        (line("2", quantity="20000000", unit_price="1", amount="20000000.029"), "amount", "not quantity x unit_price"),
         (line("2", period_end="2026-09-01"), "period_end", "[start, end)"),
         (line("2", unit_price="-2.49", amount="-14342.40"), "unit_price", "below 0"),
         (line("2", currency="usd"), "currency", "three capital letters"),
@@ -106,6 +108,76 @@ def test_amounts_within_a_cent_and_credits_need_no_product(home: Home):
         line("3", quantity="", unit_price="", amount="7"),
     ]
     assert land_invoice(home, *lines).rows_quarantined == 0
+
+
+def state_total(home: Home, text: str, name: str = "lambda/acme/2026-09.meta.json") -> None:
+    write(home.path / "invoices" / name, text)
+    configure(home, FOLDER)
+
+
+def test_an_invoice_is_the_total_that_is_stated_beside_it(home: Home):
+    land_invoice(home, line(), line("2", charge_type="credit", amount="-0.40"))
+    state_total(home, '{"invoice_id": "INV-9", "total": 14342.01, "currency": "USD", "issued_at": "2026-10-01"}')
+    report = find(land(home), "neo")
+    assert (report.deliveries_refused, report.rows_quarantined) == (0, 0)
+    assert select(home, "sum(amount) over ()")[0] == (Decimal("14342.00"),)
+    assert not find(land(home), "neo").rows_read  # nothing new
+    check_counts(home, INVOICE_LINES)
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ('{"invoice_id": "INV-9", "total": 2.501}', "its lines come to 2.49, invoices/"),
+        ('{"total": "-2.49"}', "states -2.49, off by 4.98: deliver the invoice whole"),
+        ('{"total": 2.49, "currency": "EUR"}', "states currency EUR; its lines have USD"),
+        ('{"total": 2.49, "invoice_id": "INV-8"}', "states invoice_id INV-8; its lines have INV-9"),
+        ('{"total": NaN}', "found 'NaN' for total"),
+        ('{"total": true}', "found True for total"),
+        ("[2.49]", "found None for total"),
+        ("{", "no statement of a total: "),
+    ],
+)
+def test_another_total_refuses_the_invoice_until_it_is_right(home: Home, stated: str, told: str):
+    state_total(home, stated)
+    write(home.path / "invoices/lambda/acme/2026-09.csv", f"{HEADER}\n{line(quantity='1', amount='2.49')}\n")
+    report = find(land(home), "neo")
+    assert not report.rows_landed
+    assert any(told in message for message in report.messages), report.messages
+    assert any(told in reason for (reason,) in query(home, QUARANTINE, "reason"))
+    state_total(home, '{"total": 2.49}')
+    assert find(land(home), "neo").rows_landed == 1
+    check_counts(home, INVOICE_LINES)
+
+
+def test_a_total_that_comes_later_refuses_and_what_was_landed_stands(home: Home):
+    land_invoice(home, line())
+    state_total(home, '{"total": 99}')
+    assert find(land(home), "neo").deliveries_refused == 1
+    assert select(home, "amount") == [(Decimal("14342.40"),)]
+
+
+@pytest.mark.parametrize("draft", [line(invoice_id="draft-2026-09") + ",", line(invoice_id="INV-8") + ",Draft"])
+def test_a_draft_left_beside_its_invoice_is_not_charged_with_it(home: Home, draft: str):
+    configure(home, FOLDER)
+    write(home.path / "invoices/2026-09-draft.csv", f"{HEADER},invoice_status\n{draft}\n")
+    assert find(land(home), "neo").rows_landed == 1
+    write(home.path / "invoices/2026-09.csv", f"{HEADER}\n{line()}\n")
+    assert "take the draft away" in " ".join(find(land(home), "neo").messages)
+    assert len(select(home, "amount")) == 1
+    (home.path / "invoices/2026-09-draft.csv").unlink()
+    land(home)
+    assert select(home, "invoice_id, amount") == [("INV-9", Decimal("14342.40"))]
+
+
+def test_a_files_word_may_hold_any_sign(home: Home):
+    configure(home, FOLDER.replace("}", ", options: {charge_types: {\"$it's\": credit, '*': usage}}}"))
+    write(
+        home.path / "invoices/2026-09.csv",
+        f"{HEADER}\n{line(charge_type=chr(36) + 'It' + chr(39) + 's', amount='-5')}\n",
+    )
+    land(home)
+    assert select(home, "charge_type, amount") == [("credit", -5)]
 
 
 def test_digitaloceans_shape_lands_by_a_map_of_columns(home: Home, shared_data: Path):
