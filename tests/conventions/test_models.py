@@ -121,6 +121,12 @@ def test_every_engine_macro_has_both_dialects():
             assert f"macro {dialect}__{name}(" in text, f"{name} has no {dialect} dialect"
 
 
+def test_every_test_of_the_data_is_seen_to_turn_red():
+    told = "\n".join((ROOT / file).read_text() for file in tracked_files() if file.match("tests/*/test_*.py"))
+    tests = [file.stem for file in (ROOT / "dbt_project" / "tests").rglob("assert_*.sql")]
+    assert [test for test in sorted(tests) if f'"{test}"' not in told] == [], "break it in test_laws_turn_red.py"
+
+
 def windows(sql: str) -> list[str]:
     """The text inside every `over ( … )`."""
     found = []

@@ -200,6 +200,16 @@ def test_what_speaks_for_any_day_touches_everything(company: Home, change: str) 
     assert build(company, "v2" if change == "code" else "v1").is_empty
 
 
+def test_what_was_refused_is_built_for_once_though_it_touches_no_day(company: Home) -> None:
+    build(company)
+    write_bill(company, 5, cost="much")
+    assert land(company).has_refusals
+    plan = pin(company, code_fingerprint="v1")
+    assert (plan.is_empty, plan.touched_days, plan.touched_periods) == (False, 0, 0), "conformance tells of refusals"
+    record_success(company, plan)
+    assert pin(company, code_fingerprint="v1").is_empty
+
+
 def test_a_comment_in_a_config_file_touches_nothing(company: Home) -> None:
     build(company)
     path = company.config_dir / "recipients.csv"

@@ -1,9 +1,8 @@
--- No accrual on a day that a bill covers, and adjustments add up to 0.
+-- No accrual on a day that a bill covers.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_cost_ledger'}}}) }}
 select
     accruals.charge_key,
-    accruals.usage_date,
-    'billed' as broken_rule
+    accruals.usage_date
 from {{ ref('int_charges__accruals') }} as accruals
 inner join {{ ref('int_charges__routed') }} as billed
     on
@@ -16,11 +15,3 @@ inner join {{ ref('int_charges__routed') }} as billed
                 and billed.is_api_model_charge
             )
         )
-union all
-select
-    charge_key,
-    max(usage_date),
-    'does_not_add_up_to_zero'
-from {{ ref('int_charges__zero_sum') }}
-group by charge_key
-having sum(effective_cost_usd) != 0 or sum(billed_cost_usd) != 0
