@@ -5,7 +5,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from delivery.publish import MARTS_FILE, read_build_id
 from ingest.books import BooksError, list_closes, verify_close
@@ -16,6 +16,7 @@ from ingest.home import Home, LockHeldError, hold_lock
 from ingest.kinds import KINDS
 from ingest.server_landing import reach_server
 from ingest.storage import StorageError, list_objects
+from ingest.validity import Validity, find_overlaps
 from orchestration.build_state import NotBuiltError, read_built
 from orchestration.landed import LATE_AFTER, SourceTotals, read_quarantine_reasons, read_set_aside, read_source_totals
 
@@ -85,6 +86,29 @@ def _examine_config(home: Home) -> Iterator[Finding]:
             )
         else:
             yield Finding("config", State.FINE, f"{fact.path.name}: {fact.table.num_rows:,} rows of {fact.name}")
+            if fact.name == "owners":
+                yield from _examine_owner_rules(fact.table.to_pylist())
+
+
+def _examine_owner_rules(rules: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Rules that claim the very same charges on the same days for different teams, and rank alike."""
+    rivals: dict[tuple[Any, ...], dict[int, dict[str, Any]]] = {}
+    for rule in rules:
+        claim = tuple(rule[name] for name in ("match_on", "match_key", "match_value", "priority"))
+        rivals.setdefault(claim, {})[rule["_position"]] = rule
+    for same in rivals.values():
+        validities = [Validity(rule["valid_from"], rule["valid_to"], line) for line, rule in same.items()]
+        for one, other in find_overlaps(validities):
+            first, second = sorted((same[one.line], same[other.line]), key=lambda rule: rule["rule_id"])
+            if first["team_id"] != second["team_id"]:
+                yield Finding(
+                    "config",
+                    State.NOTE,
+                    f"owners.csv lines {first['_position']} and {second['_position']}: rules {first['rule_id']} and "
+                    f"{second['rule_id']} claim the same charges for {first['team_id']} and {second['team_id']} with "
+                    f"priority {first['priority']}; {first['rule_id']} has them, its id being first",
+                    "give the one that is meant a smaller priority, or end one where the other begins",
+                )
 
 
 def _examine_sources(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Finding]:

@@ -27,6 +27,32 @@ def gpus(location: str, options: str) -> str:
     return f'{{name: gpus, kind: dcgm_prometheus, location: "{location}", options: {{{options}}}}}'
 
 
+OWNERS = (
+    "rule_id,match_on,match_key,match_value,team_id,team_name,cost_center_id,environment,priority,valid_from,valid_to"
+)
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (["b,tag,team,ml,vision,,,,1,,", "a,tag,team,ml,speech,,,,1,2026-10-01,"], True),
+        (["b,tag,team,ml,vision,,,,1,,2026-10-01", "a,tag,team,ml,speech,,,,1,2026-10-01,"], False),
+        (["b,tag,team,ml,vision,,,,1,,", "a,tag,team,ml,speech,,,,2,,"], False),
+        (["b,tag,team,ml,vision,,,,1,,", "a,tag,team,ml,vision,,,,1,,"], False),
+    ],
+    ids=["one claim, two teams", "one after the other", "ranked", "of one team"],
+)
+def test_rules_that_claim_the_same_for_two_teams_are_told(tmp_path: Path, rules: list[str], told: bool):
+    home = create_home(tmp_path / "home")
+    (home.config_dir / "owners.csv").write_text("\n".join([OWNERS, *rules, ""]))
+    texts = [item.text for item in examine_home(home) if item.state is State.NOTE and item.area == "config"]
+    expected = (
+        "owners.csv lines 3 and 2: rules a and b claim the same charges for speech and vision with priority 1; "
+        "a has them, its id being first"
+    )
+    assert texts == ([expected] if told else [])
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
