@@ -99,6 +99,34 @@ GCP_BILLING_ROWS: Final = LandingTable(  # repeated fields are JSON
     partition="billing_period_date",
 )
 
+_AZURE_TEXTS = (
+    "export_view billing_account_id billing_account_name billing_profile_id billing_profile_name invoice_id "
+    "previous_invoice_id invoice_section_id invoice_section_name subscription_id subscription_name resource_group "
+    "resource_id resource_name resource_location availability_zone meter_id meter_name meter_category "
+    "meter_sub_category meter_region service_family consumed_service product_id product_name part_number "
+    "unit_of_measure charge_type frequency pricing_model term publisher_type publisher_name plan_name offer_id "
+    "cost_center reservation_id reservation_name product_order_id product_order_name benefit_id benefit_name "
+    "cost_allocation_rule_name billing_currency pricing_currency additional_info tags"
+).split()
+_AZURE_INSTANTS = (
+    "billing_period_start_date billing_period_end_date charge_date charge_end_date service_period_start_date "
+    "service_period_end_date"
+).split()
+_AZURE_MONEY = (
+    "cost_in_billing_currency cost_in_pricing_currency cost_in_usd payg_cost_in_billing_currency payg_cost_in_usd "
+    "exchange_rate_pricing_to_billing quantity effective_price unit_price pay_g_price"
+).split()
+
+AZURE_COST_ROWS: Final = LandingTable(
+    name="azure_cost_rows",
+    columns=(
+        *((name, TEXT) for name in _AZURE_TEXTS),
+        *((name, INSTANT) for name in _AZURE_INSTANTS),
+        *((name, MONEY) for name in _AZURE_MONEY),
+    ),
+    partition="billing_period_date",
+)
+
 _INVOICE_TEXTS = (
     "provider account_id invoice_id invoice_status line_id charge_type sku description gpu_model resource_id "
     "resource_name project region unit currency commitment_id tags"
@@ -120,6 +148,7 @@ BILL_PERIODS: Final = {
     FOCUS_CHARGES.name: ("charge_period_start", "charge_period_end"),
     AWS_CUR_LINE_ITEMS.name: ("line_item_usage_start_date", "line_item_usage_end_date"),
     GCP_BILLING_ROWS.name: ("usage_start_time", "usage_end_time"),
+    AZURE_COST_ROWS.name: ("charge_date", "charge_end_date"),
     INVOICE_LINES.name: ("period_start", "period_end"),
 }
 """The tables of bills, with the columns of a charge's start and end."""

@@ -13,6 +13,7 @@ sources: []
 #  - {name: aws-focus, kind: focus, location: "exports/aws/*.csv.gz"}
 #  - {name: aws-cur, kind: aws_cur, location: "s3://cur-bucket/exports/hourly/"}
 #  - {name: gcp, kind: gcp_billing, location: "exports/gcp/"}
+#  - {name: azure, kind: azure_cost, location: "exports/azure/"}
 #  - {name: neocloud, kind: invoice_csv, location: "invoices/"}
 #  - {name: cluster, kind: opencost_allocation, location: "exports/opencost/"}
 #  - {name: gpus, kind: dcgm_prometheus, location: "exports/dcgm/**/*.json"}

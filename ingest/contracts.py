@@ -11,6 +11,7 @@ from typing import Final
 import pyarrow as pa
 
 from ingest.bill_tables import AWS_CUR_LINE_ITEMS as AWS_CUR_LINE_ITEMS
+from ingest.bill_tables import AZURE_COST_ROWS as AZURE_COST_ROWS
 from ingest.bill_tables import BILL_PERIODS as BILL_PERIODS
 from ingest.bill_tables import FOCUS_CHARGES as FOCUS_CHARGES
 from ingest.bill_tables import GCP_BILLING_ROWS as GCP_BILLING_ROWS
@@ -348,6 +349,7 @@ def landing_tables() -> dict[str, LandingTable]:
         FOCUS_CHARGES,
         AWS_CUR_LINE_ITEMS,
         GCP_BILLING_ROWS,
+        AZURE_COST_ROWS,
         INVOICE_LINES,
         OPENCOST_ALLOCATIONS,
         DCGM_SAMPLES,

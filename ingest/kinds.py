@@ -3,6 +3,7 @@
 from typing import Final
 
 from ingest.billing.aws_cur import AwsCur
+from ingest.billing.azure_cost import AzureCost
 from ingest.billing.focus import Focus
 from ingest.billing.gcp_billing import GcpBilling
 from ingest.billing.invoice_csv import InvoiceCsv
@@ -19,6 +20,7 @@ KINDS: Final[dict[str, SourceKind]] = {
         Focus(),
         AwsCur(),
         GcpBilling(),
+        AzureCost(),
         InvoiceCsv(),
         OpencostAllocation(),
         DcgmPrometheus(),

@@ -56,6 +56,9 @@ class BillFormat:
     rewritten: Mapping[str, str] = field(default_factory=dict)
     """SQL with `$` for the text of a contract column, where its text needs one spelling."""
 
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other names that the format's own versions have for contract columns: column by name."""
+
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Headers of a file by the contract column that they give, whatever else they mean; one may give several."""
 
@@ -85,7 +88,8 @@ class BillFormat:
 
     @cached_property
     def _column_by_key(self) -> dict[str, str]:
-        return {_simplify(name): name for name in self.column_names}
+        spelled = {name: name for name in self.column_names} | dict(self.aliases)
+        return {_simplify(name): column for name, column in spelled.items()}
 
     def find_column(self, header: str) -> str | None:
         """The contract column that a header names, in whatever case and with whatever separators."""

@@ -53,6 +53,17 @@ BREACHES = {
     "assert_the_waterfall_adds_up_to_the_bill": f"""
         update marts.fct_reconciliation set billed_cost_usd = billed_cost_usd + {NANO_DOLLAR}
         where step = 'gateway_variance'""",
+    "assert_azure_views_agree": f"""
+        create or replace view staging.stg_azure_cost__line_items as
+        select 's' as source_name, export_view, 'EA' as billing_account_id,
+            date '2026-10-01' as billing_period_start_date, 'USD' as currency_code,
+            'usage' as charge_type, false as is_commitment, cost_local
+        from (values ('actual', 1.0), ('amortized', 1.0 - {NANO_DOLLAR})) as items(export_view, cost_local);
+        insert into intermediate.int_charges__azure_bills by name
+        select 's' as source_name, view_name as export_view, 'EA' as billing_account_id, view_name as bill_view,
+            true as is_counted, true as has_actual, true as has_amortized,
+            date '2026-10-01' as billing_period_start_date
+        from (values ('actual'), ('amortized')) as views(view_name)""",
     "assert_policies_name_teams_that_a_rule_knows": """
         create or replace view staging.stg_config__allocation_policies as
         select 'p' as policy_id, 'nobody' as recipient_team_id""",
@@ -63,6 +74,7 @@ BREACHES = {
     law: _LINE_OF_NO_BILL.format(provider=provider, nano=NANO_DOLLAR)
     for law, provider in {
         "assert_law_1_aws_line_items_add_up": "aws",
+        "assert_law_1_azure_rows_add_up": "azure",
         "assert_law_1_gcp_rows_add_up": "gcp",
         "assert_law_1_invoice_lines_add_up": "invoice",
     }.items()

@@ -21,6 +21,11 @@ SOURCES = {
     "cur-anonymised": ("aws_cur", "aws_cur_legacy_anonymised/*.csv.gz"),
     "cur-koku": ("aws_cur", "aws_cur_legacy_koku/*.csv"),
     "cur-nise": ("aws_cur", "nise_aws_cur/*.csv.gz"),
+    "azure-actual": ("azure_cost", "azure_ea_demo_tenant/EA_ActualCost_Small.csv"),
+    "azure-amortized": ("azure_cost", "azure_ea_demo_tenant/EA_AmortizedCost_Small.csv"),
+    "azure-enterprise": ("azure_cost", "azure_export_header_variants/Enterprise.csv"),
+    "azure-pay-as-you-go": ("azure_cost", "azure_export_header_variants/PayAsYouGo.csv"),
+    "azure-nise": ("azure_cost", "nise_azure_cost/*.csv.gz"),
     "gcp-nise": ("gcp_billing", "nise_gcp_billing/*.jsonl.gz"),
     "gcp-koku": ("gcp_billing", "gcp_billing_export_koku/*.csv"),
     "opencost": ("opencost_allocation", "opencost_api/*.json"),
@@ -31,6 +36,7 @@ SOURCES = {
     "litellm-spend-logs": ("litellm", "litellm_generated_logs/spend_logs.jsonl.gz"),
     "litellm-example": ("litellm", "litellm_generated_logs/*.json"),
 }
+OPTIONS = {"azure-actual": {"view": "actual"}, "azure-amortized": {"view": "amortized"}}
 ROWS = {
     "focus-1-0": 497,
     "focus-1-2": 9_000,
@@ -38,6 +44,11 @@ ROWS = {
     "cur-anonymised": 640,
     "cur-koku": 19,
     "cur-nise": 4_656,
+    "azure-actual": 11,
+    "azure-amortized": 28,
+    "azure-enterprise": 1,
+    "azure-pay-as-you-go": 1,
+    "azure-nise": 512,
     "gcp-nise": 3_504,
     "gcp-koku": 25,
     "opencost": 3,
@@ -54,7 +65,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
     folder = tmp_path_factory.mktemp("real") / "home"
     (folder / "config").mkdir(parents=True)
     sources = [
-        {"name": name, "kind": kind, "location": str(shared_data / pattern)}
+        {"name": name, "kind": kind, "location": str(shared_data / pattern), "options": OPTIONS.get(name, {})}
         for name, (kind, pattern) in SOURCES.items()
     ]
     (folder / "config" / "sources.yml").write_text(yaml.safe_dump({"reporting_currency": "USD", "sources": sources}))
@@ -142,6 +153,51 @@ def test_the_ledger_bills_what_an_aws_report_bills(warehouse, shared_data, sourc
         "select sum(billed_cost_usd) from marts.fct_cost_ledger where source_name = ?", [source]
     ).fetchone()
     assert billed == sum(value for _, value in expected)
+
+
+def sum_azure(path: Path, cost: str, where: str = "true") -> Decimal:
+    ((total,),) = duckdb.execute(
+        f"""select coalesce(sum(round({cost}::decimal(38, 22), 18)), 0)::decimal(38, 18)
+        from read_csv(?, all_varchar = true, nullstr = '') where {where}""",
+        [str(path)],
+    ).fetchall()
+    return total
+
+
+def test_two_views_of_an_azure_bill_are_billed_once_and_costed_by_use(warehouse, shared_data):
+    """The actual view is billed; a reservation's purchase of 3.25 costs nothing, and what commitments cover does."""
+    actual, amortized = (
+        shared_data / f"azure_ea_demo_tenant/EA_{view}Cost_Small.csv" for view in ("Actual", "Amortized")
+    )
+    committed = "PricingModel in ('Reservation', 'SavingsPlan')"
+    billed = sum_azure(actual, "Cost")
+    effective = sum_azure(actual, "Cost", f"not {committed}") + sum_azure(amortized, "Cost", committed)
+    found = warehouse.execute(
+        """select sum(billed_cost_local), sum(effective_cost_local) from intermediate.int_charges__azure_lines
+        where source_name in ('azure-actual', 'azure-amortized')"""
+    ).fetchall()
+    assert found == [(billed, effective)]
+    assert sum_azure(actual, "Cost", committed) == Decimal("3.25")
+    ledger = warehouse.execute(
+        """select sum(billed_cost_usd), sum(effective_cost_usd) from marts.fct_cost_ledger
+        where source_name in ('azure-actual', 'azure-amortized')"""
+    ).fetchall()
+    assert ledger == [(round(billed, 9), round(effective, 9))]
+
+
+@pytest.mark.parametrize(
+    ("source", "pattern", "cost"),
+    [
+        ("azure-nise", "nise_azure_cost/*.csv.gz", "CostInBillingCurrency"),
+        ("azure-pay-as-you-go", "azure_export_header_variants/PayAsYouGo.csv", "PreTaxCost"),
+    ],
+)
+def test_the_ledger_bills_what_an_azure_export_bills(warehouse, shared_data, source, pattern, cost):
+    (billed,) = warehouse.execute(
+        "select sum(billed_cost_usd) from marts.fct_cost_ledger where source_name = ?", [source]
+    ).fetchone()
+    # Each of two months is rounded once.
+    assert abs(billed - sum_azure(shared_data / pattern, cost)) <= Decimal("0.000000001")
 
 
 def test_a_savings_plan_costs_its_fee_where_it_was_used_and_negations_nothing(warehouse):

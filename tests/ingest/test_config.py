@@ -27,6 +27,7 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
         "aws-focus",
         "aws-cur",
         "gcp",
+        "azure",
         "neocloud",
         "cluster",
         "gpus",

@@ -22,7 +22,16 @@
 {%- endmacro %}
 
 {#- The last part of a cloud resource path, lower-cased: what an ARN, an Azure id and a providerID have in common.
-    Null where the path ends in a separator: an empty name is nobody's. -#}
+    A machine of an Azure scale set is but a number there, and is named `<scale set>_<number>`, as Azure does. Null where
+    the path ends in a separator: an empty name is nobody's. -#}
 {% macro node_key(resource_id) -%}
-    nullif(lower(regexp_extract({{ resource_id }}, '([^/:]+)$', 1)), '')
+    nullif(concat(
+        case
+            when {{ resource_id }} like '%/virtual%' then coalesce(nullif(concat(
+                regexp_extract(lower({{ resource_id }}), '/virtualmachinescalesets/([^/]+)/virtualmachines/[^/]+$', 1), '_'
+            ), '_'), '')
+            else ''
+        end,
+        lower(regexp_extract({{ resource_id }}, '([^/:]+)$', 1))
+    ), '')
 {%- endmacro %}

@@ -3,7 +3,8 @@
 {{ config(materialized='view') }}
 
 {%- for model in [
-    'stg_focus__charges', 'int_charges__aws_lines', 'int_charges__gcp_lines', 'int_charges__invoice_lines'
+    'stg_focus__charges', 'int_charges__aws_lines', 'int_charges__azure_lines', 'int_charges__gcp_lines',
+    'int_charges__invoice_lines'
 ] %}
 {{ 'union all' if not loop.first }}
 select

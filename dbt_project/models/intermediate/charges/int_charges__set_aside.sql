@@ -28,6 +28,38 @@ with asked as (
         credit_local,
         cast(null as decimal(38, 18))
     from {{ ref('stg_gcp_billing__credits') }}
+),
+
+azure_asked as (
+    select
+        'Microsoft' as provider_name,
+        items.billing_account_id,
+        items.billing_period_start_date,
+        items.currency_code,
+        items.cost_local as billed_cost_local,
+        items.list_cost_local
+    from {{ ref('stg_azure_cost__line_items') }} as items
+    inner join {{ ref('int_charges__azure_bills') }} as bills
+        on
+            items.source_name = bills.source_name
+            and items.export_view = bills.export_view
+            and items.billing_account_id is not distinct from bills.billing_account_id
+            and items.billing_period_start_date = bills.billing_period_start_date
+    where bills.is_delivered_as_focus and (bills.bill_view = 'actual' or not bills.has_actual)
+),
+
+delivered as (
+    select * from asked
+    where
+        exists (
+            select 1 from {{ ref('stg_focus__charges') }} as focus
+            where
+                focus.provider_name = asked.provider_name
+                and focus.billing_account_id = asked.billing_account_id
+                and focus.billing_period_start_date = asked.billing_period_start_date
+        )
+    union all
+    select * from azure_asked
 )
 
 select
@@ -37,13 +69,5 @@ select
     currency_code,
     cast(sum(billed_cost_local) as decimal(38, 18)) as billed_cost_local,
     cast(sum(list_cost_local) as decimal(38, 18)) as list_cost_local
-from asked
-where
-    exists (
-        select 1 from {{ ref('stg_focus__charges') }} as focus
-        where
-            focus.provider_name = asked.provider_name
-            and focus.billing_account_id = asked.billing_account_id
-            and focus.billing_period_start_date = asked.billing_period_start_date
-    )
+from delivered
 group by all
