@@ -289,8 +289,10 @@ def test_the_exporters_own_pod_owns_no_gpu(warehouse):
     assert found == 0
 
 
-def test_charges_without_a_currency_are_held_back_not_guessed(warehouse):
+def test_charges_without_a_currency_or_a_rate_are_held_back_not_guessed(warehouse):
     found = warehouse.execute(
-        "select cause, billed_cost_local, billed_cost_usd from marts.fct_reconciliation where step = 'held_back'"
+        "select cause, currency_code, billed_cost_usd from marts.fct_reconciliation where step = 'held_back'"
     ).fetchall()
-    assert found and all(cause == "no_currency" and usd is None for cause, _, usd in found)
+    # OpenCost's example of an Enterprise export is in Canadian dollars.
+    assert {(cause, currency) for cause, currency, _ in found} == {("no_currency", None), ("no_fx_rate", "CAD")}
+    assert {usd for *_, usd in found} == {None}
