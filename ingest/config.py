@@ -28,7 +28,10 @@ STORAGE_OPTIONS: Final = ("region", "endpoint_url", "profile")
 SERVER_SCHEMES: Final = ("http", "https", "postgresql", "bigquery")
 """What a location that is asked and not listed starts with."""
 
-_SECRET_PATTERN: Final = re.compile(r"(?:secret|password|access_key)(?!_env$|_file$)|token$", re.IGNORECASE)
+_PLACES: Final = "a path, a glob, a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix"
+_SECRET_PATTERN: Final = re.compile(
+    r"(?:secret|password|access_key|account_key|connection_string)(?!_env$|_file$)|token$", re.IGNORECASE
+)
 _CONTROL_PATTERN: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NAME_PATTERN: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
@@ -50,12 +53,10 @@ def _check_name(name: str) -> str:
 
 def _check_location(location: str) -> str:
     if not location.strip() or _CONTROL_PATTERN.search(location):
-        raise ValueError("a path, a glob, a folder, s3://bucket/prefix or gs://bucket/prefix")
+        raise ValueError(_PLACES)
     scheme, separator, _ = location.partition("://")
-    if separator and scheme not in ("s3", "gs") and scheme not in SERVER_SCHEMES:
-        raise ValueError(
-            "a path, a glob, a folder, s3://bucket/prefix, gs://bucket/prefix or a server; no other scheme is read"
-        )
+    if separator and scheme not in ("s3", "gs", "az") and scheme not in SERVER_SCHEMES:
+        raise ValueError(f"{_PLACES} or a server; no other scheme is read")
     return location
 
 
@@ -79,8 +80,8 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any]:
     endpoint = options.get("endpoint_url")
     if isinstance(endpoint, str) and endpoint:
         parts = urlsplit(endpoint)
-        if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
-            problems.append("endpoint_url as http(s)://host[:port], with no user or password in it")
+        if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc or parts.query:
+            problems.append("endpoint_url as http(s)://host[:port], with no user or password or signature in it")
     if problems:
         raise ValueError("; ".join(problems))
     return options
@@ -172,9 +173,7 @@ def _check_server(source: SourceConfig, kind: SourceKind) -> Iterator[OptionProb
     schemes = () if kind.server is None else kind.server.schemes
     parts = urlsplit(source.location)
     if kind.server is None or parts.scheme not in schemes:
-        allowed = "a path, a glob, a folder, s3:// or gs://bucket/prefix" + "".join(
-            f", {scheme}://host" for scheme in schemes
-        )
+        allowed = _PLACES + "".join(f", {scheme}://host" for scheme in schemes)
         yield OptionProblem("location", repr(parts.scheme), f"{allowed}; no other scheme is read by {kind.kind}")
         return
     if not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:

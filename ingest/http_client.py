@@ -7,7 +7,6 @@ that is renewed in its file keeps working, and stand in no message.
 
 import base64
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 import urllib3.exceptions
 
-from ingest.retrying import ATTEMPTS, LONGEST_ASKED_PAUSE_SECONDS, PassingError, repeat
+from ingest.retrying import ATTEMPTS, LONGEST_ASKED_PAUSE_SECONDS, PassingError, read_retry_after, repeat
 from ingest.storage import StorageError
 
 _BEARER_HEADER: Final = "Authorization"
@@ -176,7 +175,7 @@ class HttpClient:
                 "Set token_env or token_file, or user with password_env or password_file, in the source's options."
             )
         if status in _PASSING and not any(words in body for words in self._lasting_words):
-            pause_seconds = _read_retry_after(response.headers.get("Retry-After"))
+            pause_seconds = read_retry_after(response.headers.get("Retry-After"))
             if pause_seconds > LONGEST_ASKED_PAUSE_SECONDS:
                 raise ServerError(
                     f"{self.location}: status {status}: it wants to be left alone for {pause_seconds:.0f} s{said}. "
@@ -259,18 +258,6 @@ def read_date(text: str | None) -> datetime:
     except ValueError:
         return datetime.now(UTC)
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _read_retry_after(text: str | None) -> float:
-    """Seconds of a `Retry-After`, which is a number of them or a date."""
-    if not text:
-        return 0.0
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return 0.0
 
 
 def _shorten(body: str, secret: str) -> str:

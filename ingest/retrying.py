@@ -1,6 +1,8 @@
 """What may pass is tried again, with exponential backoff and jitter, no sooner than the other side wants."""
 
+import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 import tenacity
@@ -38,3 +40,15 @@ def _choose_pause(state: tenacity.RetryCallState) -> float:
         multiplier=FIRST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS, jitter=FIRST_PAUSE_SECONDS
     )
     return max(asked, backoff(state))
+
+
+def read_retry_after(text: str | None) -> float:
+    """Seconds of a `Retry-After`, which is a number of them or a date."""
+    if not text:
+        return 0.0
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return 0.0

@@ -1,8 +1,8 @@
-"""The one storage module: lists and opens the objects of a source, on local disk, in S3 or in Google Cloud Storage.
+"""The one storage module: lists and opens the objects of a source, on local disk, in S3, Google's or Azure's storage.
 
-A location is a path, a glob (`**` crosses folders), a folder (everything in it), or `s3://bucket/key` (`gs://` alike),
-which means the same as a path: the object of that key, else everything below `key/`, and globs alike. Hidden files (a
-leading dot) and folder markers are never listed. The stores themselves are in `ingest.stores`.
+A location is a path, a glob (`**` crosses folders), a folder (everything in it), or `s3://bucket/key`, `gs://bucket/key`
+or `az://container/key`, which means the same as a path: the object of that key, else everything below `key/`, and globs
+alike. Hidden files (a leading dot) and folder markers are never listed. The stores themselves are in `ingest.stores`.
 """
 
 import hashlib
@@ -13,17 +13,21 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any, BinaryIO, Final, cast
 
-from ingest.stores import local, s3
+from ingest.stores import local
+from ingest.stores.stored import AZ_SCHEME as AZ_SCHEME
 from ingest.stores.stored import GCS_SCHEME as GCS_SCHEME
+from ingest.stores.stored import REMOTE_SCHEMES as REMOTE_SCHEMES
 from ingest.stores.stored import S3_SCHEME as S3_SCHEME
 from ingest.stores.stored import SourceLocationError as SourceLocationError
 from ingest.stores.stored import StorageError as StorageError
 from ingest.stores.stored import StoredObject as StoredObject
 
+_STORE_MODULES: Final = {"s3": "s3", "gs": "gcs", "az": "az"}
 _CHUNK_BYTES: Final = 1 << 20
 _DOWNLOADS: Final = 16
 _AHEAD_OBJECTS: Final = 64
@@ -36,11 +40,8 @@ def list_objects(location: str, options: Mapping[str, Any], base_dir: Path) -> l
     A glob, an existing folder or an S3 prefix may match nothing. Raises `SourceLocationError` when a file or local
     folder named without a glob is missing, `StorageError` when it cannot be listed.
     """
-    # az:// is a module beside stores/s3.py, and a branch here and in `open_stream`.
-    if location.startswith(S3_SCHEME):
-        listed = s3.list_objects(location, options)
-    elif location.startswith(GCS_SCHEME):
-        listed = _open_gcs().list_objects(location, options)
+    if location.startswith(REMOTE_SCHEMES):
+        listed = _import_store(location).list_objects(location, options)
     else:
         listed = local.list_objects(location, base_dir)
     return sorted(listed, key=lambda item: item.uri)
@@ -57,16 +58,13 @@ def open_stream(stored: StoredObject, options: Mapping[str, Any]) -> BinaryIO:
             return (stored.path or Path(stored.uri)).open("rb")
         except OSError as error:
             raise local.describe_os_error(stored.uri, error) from error
-    is_gcs = stored.uri.startswith(GCS_SCHEME)
-    body = _open_gcs().GcsBody(stored, options) if is_gcs else s3.S3Body(stored, options)
+    body = _import_store(stored.uri).open_body(stored, options)
     return cast(BinaryIO, io.BufferedReader(body, buffer_size=_CHUNK_BYTES))
 
 
-def _open_gcs() -> ModuleType:
-    """Google's library takes longer to import than all else: only who reads from there waits for it."""
-    from ingest.stores import gcs
-
-    return gcs
+def _import_store(uri: str) -> ModuleType:
+    """The vendors' libraries take longer to import than all else: only who reads from a store waits for its own."""
+    return import_module(f"ingest.stores.{_STORE_MODULES[uri.partition('://')[0]]}")
 
 
 def fetch(stored: StoredObject, options: Mapping[str, Any], scratch_dir: Path) -> Path:

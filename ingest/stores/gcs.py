@@ -4,7 +4,6 @@ Requests are sent again by the client: exponential backoff with jitter. An objec
 that was listed, so that what breaks is asked again from where it broke.
 """
 
-import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from ingest.stores.ranged import RangedBody
 from ingest.stores.stored import GCS_SCHEME, StorageError, StoredObject, choose_listed, split_uri
 
 _EMULATOR: Final = "STORAGE_EMULATOR_HOST"
@@ -62,50 +62,17 @@ def _cache_client(endpoint_url: str | None, settings: tuple[str | None, ...]) ->
     )
 
 
-class GcsBody(io.RawIOBase):
-    """One generation of an object, read forward in ranges."""
+def open_body(stored: StoredObject, options: Mapping[str, Any]) -> RangedBody:
+    """The generation that was listed, or none."""
+    bucket, key = split_uri(stored.uri, GCS_SCHEME)
 
-    def __init__(self, stored: StoredObject, options: Mapping[str, Any]) -> None:
-        super().__init__()
-        self._stored = stored
-        self._options = options
-        self._offset = 0
-        self._range = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._range and self._offset < self._stored.size_bytes:
-            self._range = self._read_range()
-            self._offset += len(self._range)
-        chunk, self._range = self._range[: len(buffer)], self._range[len(buffer) :]
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
-
-    def _read_range(self) -> bytes:
-        bucket, key = split_uri(self._stored.uri, GCS_SCHEME)
-        end = min(self._offset + _RANGE_BYTES, self._stored.size_bytes)
-        with _explain_errors(self._stored.uri, self._options):
+    def read_range(start: int, end: int) -> bytes:
+        with _explain_errors(stored.uri, options):
+            blob = _make_client(options).bucket(bucket).blob(key, generation=int(stored.etag))
             # Raw: what is stored gzipped must come as it was listed.
-            found = (
-                _make_client(self._options)
-                .bucket(bucket)
-                .blob(key, generation=int(self._stored.etag))
-                .download_as_bytes(
-                    start=self._offset,
-                    end=end - 1,
-                    raw_download=True,
-                    timeout=_SECONDS,
-                    retry=_RETRY,
-                )
-            )
-        if len(found) != end - self._offset:
-            raise StorageError(
-                f"{self._stored.uri}: {len(found):,} bytes came of {end - self._offset:,} asked for. "
-                "The next run reads it again."
-            )
-        return found
+            return blob.download_as_bytes(start=start, end=end - 1, raw_download=True, timeout=_SECONDS, retry=_RETRY)
+
+    return RangedBody(stored, read_range, _RANGE_BYTES)
 
 
 _LATER: Final = "Run again later; what was not read is read then."

@@ -131,6 +131,11 @@ class S3Body(io.RawIOBase):
             return answer["Body"]
 
 
+def open_body(stored: StoredObject, options: Mapping[str, Any]) -> S3Body:
+    """The version that was listed, or none."""
+    return S3Body(stored, options)
+
+
 _WHAT_TO_DO: Final = {
     "NoSuchBucket": "Correct the bucket in `location`, or the endpoint_url and region of the source.",
     "NoSuchKey": "It was deleted after it was listed; the next run lists again.",

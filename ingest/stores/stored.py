@@ -10,7 +10,8 @@ from typing import Final
 
 S3_SCHEME: Final = "s3://"
 GCS_SCHEME: Final = "gs://"
-_REMOTE_SCHEMES: Final = (S3_SCHEME, GCS_SCHEME)
+AZ_SCHEME: Final = "az://"
+REMOTE_SCHEMES: Final = (S3_SCHEME, GCS_SCHEME, AZ_SCHEME)
 GLOB_CHARACTERS: Final = re.compile(r"[*?\[]")
 
 
@@ -38,7 +39,7 @@ class StoredObject:
 
     @property
     def is_local(self) -> bool:
-        return not self.uri.startswith(_REMOTE_SCHEMES)
+        return not self.uri.startswith(REMOTE_SCHEMES)
 
 
 def split_uri(uri: str, scheme: str) -> tuple[str, str]:

@@ -98,6 +98,8 @@ def test_two_sources_of_one_name_are_refused(home: Home):
         ("{endpoint_url: 'https://user:hunter2@store'}", "no user or password"),
         ("{aws_secret_access_key: hunter2}", "keys come from the environment"),
         ("{aws_session_token: hunter2}", "keys come from the environment"),
+        ("{connection_string: 'AccountKey=hunter2'}", "keys come from the environment"),
+        ("{endpoint_url: 'https://account.blob.core.windows.net?sig=hunter2'}", "no user or password or signature"),
         ("[region]", "a mapping of keys to values"),
     ],
 )
@@ -109,7 +111,7 @@ def test_a_wrong_option_is_named_and_a_secret_is_never_repeated(home: Home, opti
     assert "hunter2" not in problems[0]
 
 
-@pytest.mark.parametrize("location", ["az://bucket/x", "http://host/x"])
+@pytest.mark.parametrize("location", ["abfss://bucket/x", "http://host/x"])
 def test_a_scheme_that_is_not_read_is_refused(home: Home, location: str):
     assert (
         "no other scheme" in read_problems(home, f"sources:\n- {{name: a, kind: focus, location: '{location}'}}\n")[0]

@@ -6,10 +6,8 @@ import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
-import urllib3
 from gcp_storage_emulator.server import create_server
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
@@ -19,33 +17,9 @@ from ingest.home import Home
 from ingest.landing import land
 from ingest.storage import StorageError, fetch, list_objects, open_stream
 from ingest.stores import gcs
+from tests.ingest.front_server import FrontServer
 from tests.ingest.landed import bill, billed, check_counts, configure, find
-from tests.ingest.scripted_server import Question, Reply, ScriptedServer
-
-
-class FrontServer:
-    """Passes every question on to the emulator, unless `failures` has a reply for its path; None cuts the true one."""
-
-    def __init__(self, behind: str) -> None:
-        self._behind = behind
-        self._pool = urllib3.PoolManager()
-        self.failures: list[tuple[str, Reply | None]] = []
-        self.server = ScriptedServer(self.answer)
-
-    def answer(self, question: Question) -> Reply:
-        cut_after_bytes = None
-        for failure in self.failures:
-            if failure[0] in question.path:
-                self.failures.remove(failure)
-                if failure[1] is not None:
-                    return failure[1]
-                cut_after_bytes = 3
-                break
-        url = f"{self._behind}{question.path}?{urlencode(question.parameters, doseq=True)}"
-        headers = {name: value for name, value in question.headers.items() if name in ("Range", "range")}
-        found = self._pool.request("GET", url, headers=headers, decode_content=False, retries=False)
-        kept = {name: found.headers[name] for name in ("Content-Type", "Content-Range") if name in found.headers}
-        return Reply(found.data, found.status, kept, cut_after_bytes)
+from tests.ingest.scripted_server import Reply
 
 
 @pytest.fixture(scope="module")

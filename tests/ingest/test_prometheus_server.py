@@ -1,22 +1,18 @@
 """DCGM samples asked of Prometheus: a real one with backfilled samples."""
 
-import ipaddress
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from ingest.contracts import DCGM_SAMPLES, QUARANTINE
 from ingest.home import Home
 from ingest.landing import count_changes, land
 from ingest.telemetry.dcgm_fields import resolve_field
 from ingest.telemetry.prometheus_text import parse_labels, split_sample
+from tests.ingest.certificates import write_certificate
 from tests.ingest.landed import check_counts, configure, find, query
 from tests.ingest.prometheus import Sample, backfill, is_range_closed, run_prometheus, skip_without_prometheus
 
@@ -180,28 +176,6 @@ def test_a_selector_narrows_what_is_asked(home: Home, prometheus: str):
     configure(home, source(prometheus, """selector: 'UUID=~"GPU-[bc]",Hostname="n1"'""", "cluster: fra1"))
     land(home, only_sources=["gpus"])
     assert query(home, DCGM_SAMPLES, "distinct gpu_uuid, cluster") == [("GPU-b", "fra1")]
-
-
-def write_certificate(folder: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "wattledger test CA")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
 
 
 def test_tls_by_a_ca_file_and_a_password_by_its_file(home: Home, blocks: Path, tmp_path: Path):
