@@ -21,6 +21,7 @@ sources: []
 #    kind: dcgm_prometheus
 #    location: "https://prometheus.example:9090"
 #    options: {since: 2026-10-01, token_env: PROMETHEUS_TOKEN}  # credentials by the name of a variable or a file
+#  - {name: pods, kind: kube_pods, location: "exports/pods/", options: {cluster: prod}}
 #  - name: gateway
 #    kind: litellm
 #    location: "s3://logs/litellm/"

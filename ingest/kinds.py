@@ -9,6 +9,7 @@ from ingest.billing.gcp_billing import GcpBilling
 from ingest.billing.invoice_csv import InvoiceCsv
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
+from ingest.telemetry.kube_pods import KubePods
 from ingest.telemetry.opencost_allocation import OpencostAllocation
 from ingest.tokens.litellm import Litellm
 from ingest.tokens.otel_genai import OtelGenai
@@ -24,6 +25,7 @@ KINDS: Final[dict[str, SourceKind]] = {
         InvoiceCsv(),
         OpencostAllocation(),
         DcgmPrometheus(),
+        KubePods(),
         Litellm(),
         OtelGenai(),
         ProviderCosts(),

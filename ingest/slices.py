@@ -20,6 +20,7 @@ from ingest import lake
 from ingest.contracts import (
     BILL_PERIODS,
     DCGM_SAMPLES,
+    KUBE_PODS,
     LITELLM_REQUESTS,
     OPENCOST_ALLOCATIONS,
     PROVIDER_RESULTS,
@@ -31,6 +32,7 @@ DATA_THROUGH_SQL: Final = {
     **{name: end for name, (_, end) in BILL_PERIODS.items()},
     OPENCOST_ALLOCATIONS.name: "window_end_at",
     DCGM_SAMPLES.name: "sampled_at",
+    KUBE_PODS.name: "observed_at",
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
     PROVIDER_RESULTS.name: "bucket_end_at",
 }

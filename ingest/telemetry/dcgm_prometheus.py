@@ -8,7 +8,6 @@ MiB, 0..100 for `*_UTIL`, 0..1 for `PROF_*`).
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any, ClassVar, Final
 
@@ -21,10 +20,10 @@ from ingest.payload import read_payload
 from ingest.pulled_lines import is_pulled, iterate_pulled
 from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
 from ingest.telemetry.dcgm_fields import resolve_field
+from ingest.telemetry.observed_at import read_observed_at
 from ingest.telemetry.prometheus_answer import Series, decode_answer
 from ingest.telemetry.prometheus_server import PrometheusServerKind
 from ingest.telemetry.prometheus_text import parse_labels, split_sample
-from ingest.values import parse_instant
 
 _SAMPLES_PER_BATCH: Final = 100_000
 _EXPORTER_NAMES: Final = ("dcgm-exporter", "dcgm_exporter")
@@ -217,7 +216,7 @@ def _read_text(payload: bytes, source_object: SourceObject, batch: _Batch, sink:
     except UnicodeDecodeError as error:
         raise ObjectRefusedError(f"not UTF-8: {error.reason} at byte {error.start}") from error
     seconds_per_unit = 1.0 if payload.rstrip().endswith(b"# EOF") else 1e-3
-    untimed_seconds = _read_scrape_time(source_object)
+    untimed_seconds = read_observed_at(source_object, "scraped_at") / 1e6
     known: dict[tuple[str, str, bool], tuple[dict[str, str | None], float]] = {}
     held: list[tuple[int, str, str, str]] = []
     is_kind_known = False
@@ -259,19 +258,6 @@ def _iterate_samples(lines: list[str]) -> Iterator[tuple[int, str | None, str, s
             continue
         name, labels, value, time = split_sample(line) or (None, "", "", None)
         yield number, name, labels, value, time
-
-
-def _read_scrape_time(source_object: SourceObject) -> float:
-    """Epoch seconds of a scrape that has no timestamps: the option, else when the object was modified."""
-    option = source_object.options.get("scraped_at")
-    if option is None:
-        return source_object.modified_at.timestamp()
-    if isinstance(option, datetime):
-        return (option if option.tzinfo else option.replace(tzinfo=UTC)).timestamp()
-    try:
-        return parse_instant(str(option)) / 1e6
-    except ValueError as error:
-        raise ObjectRefusedError(f"option scraped_at is not an ISO time: {option!r}", field="scraped_at") from error
 
 
 def _check_seconds(seconds: float) -> float:
