@@ -16,6 +16,7 @@ from ingest.bill_scopes import release_rescoped
 from ingest.bill_server_landing import count_due_bills, land_served_bills
 from ingest.config import SourceConfig, is_server, load_sources
 from ingest.contracts import LLM_PRICES
+from ingest.date_span import DateSpan
 from ingest.fact_landing import CONFIG_SOURCE, PRICES_SOURCE, land_facts, land_prices
 from ingest.home import Home, hold_lock
 from ingest.kinds import KINDS
@@ -72,9 +73,10 @@ def land(
     *,
     only_kinds: Collection[str] | None = None,
     only_sources: Collection[str] | None = None,
+    again: DateSpan | None = None,
     progress: Progress | None = None,
 ) -> LandingReport:
-    """Land all that is new under the home's lock.
+    """Land all that is new under the home's lock; of the days to read `again`, what servers say of them now, too.
 
     `only_kinds` and `only_sources` narrow it; the dated facts are the source `config` of kind `config`, the price book
     is `llm-prices` of kind `llm_prices`. Raises `ConfigError` for a sources.yml that cannot be used, and
@@ -86,7 +88,7 @@ def land(
 
     sources = [source for source in load_sources(home, KINDS).sources if is_wanted(source.name, source.kind)]
     reports: list[SourceReport] = []
-    with _open_run(home, progress) as run:
+    with _open_run(home, progress, again) as run:
         release_rescoped(run, [source for source in sources if KINDS[source.kind].refuses_whole_deliveries], KINDS)
         for source in sources:
             reports.append(_land_source(run, source, KINDS[source.kind]))
@@ -98,7 +100,7 @@ def land(
 
 
 @contextmanager
-def _open_run(home: Home, progress: Progress | None) -> Iterator[LandingRun]:
+def _open_run(home: Home, progress: Progress | None, again: DateSpan | None) -> Iterator[LandingRun]:
     with hold_lock(home):
         marker = home.state_dir / "landing-in-progress"
         vacuumed = home.state_dir / "vacuumed"
@@ -112,7 +114,7 @@ def _open_run(home: Home, progress: Progress | None) -> Iterator[LandingRun]:
         with lake.open_engine(home) as engine:
             quarantined = quarantine.list_objects(home, engine)
             with closing(Readers(engine, home.scratch_dir)) as readers:
-                yield LandingRun(home, engine, Registry(home, engine), quarantined, readers, progress)
+                yield LandingRun(home, engine, Registry(home, engine), quarantined, readers, progress, again)
         marker.unlink()
 
 

@@ -11,6 +11,7 @@ import duckdb
 
 from ingest import lake, quarantine
 from ingest.config import STORAGE_OPTIONS, SourceConfig
+from ingest.date_span import DateSpan
 from ingest.home import Home
 from ingest.quarantine import QuarantineSpool
 from ingest.reading import Readers, ReadObject
@@ -76,6 +77,7 @@ class LandingRun:
     quarantined: set[tuple[str, str]]
     readers: Readers
     progress: Progress | None
+    again: DateSpan | None = None  # days that servers are asked for whether or not they have settled
 
     @property
     def spool_dir(self) -> Path:

@@ -23,6 +23,7 @@ from ingest.contracts import (
     LandingTable,
     landing_tables,
 )
+from ingest.date_span import DateSpan
 from ingest.home import Home, hold_lock
 from ingest.lake import LakeFile
 from ingest.registry import latest_sql
@@ -72,10 +73,11 @@ class BuildPlan:
     is_empty: bool
 
 
-def pin(home: Home, *, full_refresh: bool = False, code_fingerprint: str) -> BuildPlan:
+def pin(home: Home, *, full_refresh: bool = False, code_fingerprint: str, again: DateSpan | None = None) -> BuildPlan:
     """Point the raw views at the files of now, and list the days and billing periods to redo.
 
-    `code_fingerprint` is of the models: another one touches everything. Under the lock. The warehouse is closed again
+    `code_fingerprint` is of the models: another one touches everything. Days to build `again` are redone whatever
+    changed. Under the lock. The warehouse is closed again
     on return, so that dbt can open it. Raises `WarehouseError` when another process has it open.
     """
     with hold_lock(home), _open_warehouse(home) as warehouse:
@@ -89,7 +91,7 @@ def pin(home: Home, *, full_refresh: bool = False, code_fingerprint: str) -> Bui
         warehouse.execute("delete from build_state.pinned_closes")
         warehouse.execute(f"insert into build_state.pinned_closes select close_id, action from raw.{CLOSES.name}")
         is_full = full_refresh or must_redo_all(warehouse, code_fingerprint)
-        fill_touched(warehouse, is_full=is_full)
+        fill_touched(warehouse, is_full=is_full, again=again)
         _fill_inputs(warehouse, code_fingerprint)
         pinned_at = datetime.now(UTC).replace(tzinfo=None)
         build_id = lake.hash_text(pinned_at.isoformat(), code_fingerprint, str(home.path))

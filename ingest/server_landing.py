@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Final, cast
 
 from ingest.config import SourceConfig
+from ingest.date_span import DateSpan
 from ingest.home import Home
 from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading, utc_text
 from ingest.log_landing import land_logs
@@ -47,14 +48,21 @@ def plan_windows(source: SourceConfig, kind: WindowedServerKind, now: datetime) 
 
 
 def list_due_windows(
-    source: SourceConfig, kind: SourceKind, known: dict[str, list[RegistryRow]], now: datetime
+    source: SourceConfig,
+    kind: SourceKind,
+    known: dict[str, list[RegistryRow]],
+    now: datetime,
+    again: DateSpan | None = None,
 ) -> list[Window]:
-    """The windows that a landing asks for at `now`: new, refused, read with other options, or not settled."""
+    """The windows that a landing asks for at `now`: new, refused, read with other options, not settled, or of days that
+    are to be asked `again`."""
     server_kind = _read_windowed(kind)
     options_id = hash_options(source)
     re_read = read_re_read(source.options, server_kind.re_read)
 
     def is_settled(window: Window) -> bool:
+        if again is not None and again.overlaps(window.start, window.end):
+            return False
         rows = known.get(name_window(source, window), ())
         settled_at = utc_text(_find_end(window, server_kind) + re_read)
         return bool(rows) and all(
@@ -83,7 +91,7 @@ def land_windows(run: LandingRun, source: SourceConfig, kind: SourceKind, report
         known = run.registry.read_source(source.name)
         planned = plan_windows(source, server_kind, now)
         run.forget_withdrawn(source, kind, known, {name_window(source, window) for window in planned})
-        due = list_due_windows(source, kind, known, now)
+        due = list_due_windows(source, kind, known, now, run.again)
         report.deliveries_unchanged += len(planned) - len(due)
         _Puller(run, source, kind, server, now, report).land(due)
 

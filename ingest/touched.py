@@ -17,6 +17,7 @@ from ingest.contracts import (
     LLM_PRICES,
     OPENCOST_ALLOCATIONS,
 )
+from ingest.date_span import DateSpan
 
 _ANY_DAY_TABLES: Final = (LLM_PRICES.name, *(table.name for table in DATED_FACTS.values()))
 """Tables whose every change touches everything: they speak for any day."""
@@ -55,8 +56,8 @@ def has_changed(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> bool:
     return (table_name,) in changed
 
 
-def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None:
-    """Write `raw.touched_days` and `raw.touched_periods`.
+def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool, again: DateSpan | None = None) -> None:
+    """Write `raw.touched_days` and `raw.touched_periods`; days to build `again` are touched whatever changed.
 
     Days first, then the periods that allocate over them, then all days of those periods: marts by day read both.
     """
@@ -69,7 +70,8 @@ def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None
         select distinct unnest(generate_series(
             first_date, last_date + (table_name = '{DCGM_SAMPLES.name}')::integer, interval 1 day
         ))::date as usage_date
-        from {files} where partition_date is not null and table_name not in ({_BILL_TABLES});
+        from {files} where partition_date is not null and table_name not in ({_BILL_TABLES})
+        {_select_again(again)};
         delete from raw.touched_periods;
         insert into raw.touched_periods
         select distinct partition_date from {files} where table_name in ({_BILL_TABLES})
@@ -119,6 +121,17 @@ def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool) -> None
         order by 1;
         drop table touched_by_rows"""
     )
+
+
+def _select_again(again: DateSpan | None) -> str:
+    """A `union` with the days of the span that some file speaks for."""
+    if again is None:
+        return ""
+    return f"""union
+        select distinct usage_date from (
+            select unnest(generate_series(first_date, last_date, interval 1 day))::date as usage_date
+            from {_ALL_FILES_SQL}
+        ) where usage_date between date '{again.first_date}' and date '{again.last_date}'"""
 
 
 _MAY_REFER_SQL: Final = {

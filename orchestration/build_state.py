@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import duckdb
 
+from ingest.date_span import DateSpan
 from ingest.home import Home
 from ingest.raw_views import BuildPlan, pin, record_success
 from orchestration.dbt_runtime import fingerprint_code
@@ -20,7 +21,7 @@ class NotBuiltError(Exception):
     """The warehouse holds no whole build, so nothing of it may be published."""
 
 
-def plan_build(home: Home, *, full_refresh: bool) -> BuildPlan:
+def plan_build(home: Home, *, full_refresh: bool, again: DateSpan | None = None) -> BuildPlan:
     """Pin the lake as it is now and say what must be redone. Under the home's lock.
 
     What an unfinished build had begun on must be redone too, even where the lake is back to what was built before it;
@@ -28,7 +29,7 @@ def plan_build(home: Home, *, full_refresh: bool) -> BuildPlan:
     """
     begun = _read_rows(home, _TOUCHED_SQL) if _marker(home).exists() else []
     fingerprint = fingerprint_code()
-    plan = pin(home, full_refresh=full_refresh, code_fingerprint=fingerprint)
+    plan = pin(home, full_refresh=full_refresh, code_fingerprint=fingerprint, again=again)
     if not _marker(home).exists() or plan.is_full_refresh:
         return plan
     if plan.is_empty or not set(begun) <= set(_read_rows(home, _TOUCHED_SQL)):

@@ -19,6 +19,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from ingest.date_span import DateSpan
 from ingest.home import HomeError, create_home, hold_lock, open_home
 from orchestration.console import ConsoleProgress
 
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
     from orchestration.pipeline import Pipeline
 
 FAILED: Final = 1
+
+
+class _DaysType(click.ParamType):
+    """One day, or `first..last`."""
+
+    name = "DAYS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> DateSpan:
+        first, _, last = str(value).partition("..")
+        try:
+            return DateSpan(date.fromisoformat(first), date.fromisoformat(last or first))
+        except ValueError:
+            self.fail(f"expected a day or a span such as 2026-09-01..2026-09-30, found {value!r}", param, ctx)
 
 
 class _Group(click.Group):
@@ -161,13 +175,14 @@ def _create_demo(path: str, console: Console, *, scale: float, days: int, seed: 
 @_home_command
 @click.option("--target", type=click.Choice(["duckdb"]), default="duckdb", show_default=True, help="The engine.")
 @click.option("--full-refresh", is_flag=True, help="Build everything anew, not only what changed.")
-def run(command: _Command, target: str, full_refresh: bool) -> int:
+@click.option("--again", type=_DaysType(), help="Days to ask servers for and to build again, changed or not.")
+def run(command: _Command, target: str, full_refresh: bool, again: DateSpan | None) -> int:
     """Land what is new, build, check, publish, and write the report."""
     from orchestration.run_summary import print_marts, print_sources
 
     with command.pipeline() as pipeline:
-        troubles = pipeline.land()
-        built = pipeline.build(target=target, full_refresh=full_refresh)
+        troubles = pipeline.land(again=again)
+        built = pipeline.build(target=target, full_refresh=full_refresh, again=again)
         published = pipeline.publish()
         if published or not (command.home.report_dir / "index.html").exists():
             pipeline.write_report()

@@ -11,7 +11,7 @@ from orchestration.assets.landing import list_sources, make_landing_assets
 from orchestration.assets.warehouse import FolderTranslator, make_dbt_resource, make_warehouse_assets
 from orchestration.dbt_runtime import ensure_manifest
 from orchestration.resources import HomeResource, SilentProgress
-from orchestration.schedules import DAILY, EVERYTHING, REFRESH
+from orchestration.schedules import BACKFILL, DAILY, EVERYTHING, REFRESH
 from orchestration.sensors import new_objects
 
 
@@ -24,7 +24,7 @@ def make_definitions(home: Home) -> dg.Definitions:
             make_warehouse_assets(manifest_path),
             *make_delivery_assets(_list_mart_keys(manifest_path)),
         ],
-        jobs=[EVERYTHING, REFRESH],
+        jobs=[EVERYTHING, REFRESH, BACKFILL],
         schedules=[DAILY],
         sensors=[new_objects],
         resources={

@@ -5,13 +5,14 @@ from typing import TextIO, cast
 import dagster as dg
 
 from delivery.publish import MARTS_FILE, read_build_id
+from ingest.date_span import DateSpan
 from ingest.home import Home
 from orchestration.assets.delivery import DAILY_EMAILS, PUBLISHED_MARTS, REPORT, EmailsConfig, make_delivery_assets
 from orchestration.assets.landing import list_sources, make_landing_assets
 from orchestration.assets.measures import TROUBLES
 from orchestration.build_state import plan_build, read_built
 from orchestration.dbt_runtime import ensure_manifest
-from orchestration.resources import ProgressListener
+from orchestration.resources import AgainConfig, ProgressListener
 from orchestration.runs import HomeRuns
 
 
@@ -23,20 +24,26 @@ class Pipeline:
         self._progress = progress
         self._runs = HomeRuns(home, command, progress, log, is_verbose=is_verbose)
 
-    def land(self) -> list[str]:
-        """Land what is new of every source and of the config; returns what was refused or could not be reached."""
-        result = self._runs.materialize(make_landing_assets(list_sources(self._home)))
+    def land(self, *, again: DateSpan | None = None) -> list[str]:
+        """Land what is new of every source and of the config, and ask servers for days `again`; returns what was
+        refused or could not be reached.
+        """
+        result = self._runs.materialize(
+            make_landing_assets(list_sources(self._home)),
+            run_config=dg.RunConfig(ops={"landing": AgainConfig(**_name_days(again))}),
+        )
         return _list_troubles(result)
 
-    def build(self, *, target: str = "duckdb", full_refresh: bool = False) -> bool:
-        """Build and check what the lake's changes touch; False when they touch nothing, and dbt was not started.
+    def build(self, *, target: str = "duckdb", full_refresh: bool = False, again: DateSpan | None = None) -> bool:
+        """Build and check what the lake's changes touch, and days `again`; False when they touch nothing, and dbt was
+        not started.
 
         Raises `DbtError` when a model or a law fails.
         """
         # Decided here, before the asset decides again: loading dagster-dbt takes longer than a run with nothing to do.
-        if plan_build(self._home, full_refresh=full_refresh).is_empty:
+        if plan_build(self._home, full_refresh=full_refresh, again=again).is_empty:
             return False
-        self._run_warehouse(dg.AssetSelection.all(), target=target, full_refresh=full_refresh)
+        self._run_warehouse(dg.AssetSelection.all(), target=target, full_refresh=full_refresh, again=again)
         return True
 
     def check(self) -> None:
@@ -64,7 +71,12 @@ class Pipeline:
         return done, _list_troubles(result)
 
     def _run_warehouse(
-        self, selection: dg.AssetSelection, *, target: str = "duckdb", full_refresh: bool = False
+        self,
+        selection: dg.AssetSelection,
+        *,
+        target: str = "duckdb",
+        full_refresh: bool = False,
+        again: DateSpan | None = None,
     ) -> None:
         self._progress.report("read the models", 0, 1)
         manifest_path = ensure_manifest(self._home)
@@ -77,12 +89,16 @@ class Pipeline:
             [warehouse],
             selection=selection,
             resources={"dbt": make_dbt_resource(target)},
-            run_config=dg.RunConfig(ops={"warehouse": BuildConfig(full_refresh=full_refresh)}),
+            run_config=dg.RunConfig(ops={"warehouse": BuildConfig(full_refresh=full_refresh, **_name_days(again))}),
         )
 
     def _deliver(self, key: dg.AssetKey, run_config: dg.RunConfig | None = None) -> dg.ExecuteInProcessResult:
         selection = dg.AssetSelection.assets(key)
         return self._runs.materialize(make_delivery_assets([]), selection=selection, run_config=run_config)
+
+
+def _name_days(again: DateSpan | None) -> dict[str, str]:
+    return {} if again is None else {"first_date": str(again.first_date), "last_date": str(again.last_date)}
 
 
 def _list_troubles(result: dg.ExecuteInProcessResult) -> list[str]:

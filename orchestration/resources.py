@@ -2,14 +2,31 @@
 
 import contextlib
 from collections.abc import Iterator
+from datetime import date
 from typing import Final, Protocol
 
 import dagster as dg
 
+from ingest.date_span import DateSpan
 from ingest.home import Home, hold_lock, open_home
 
 LOCK_WAIT_SECONDS: Final = 3600.0
 """A scheduled run waits this long for another writer. The CLI has the lock before its run starts, and never waits."""
+
+
+class AgainConfig(dg.Config):
+    """Days to read and build again, both included, such as 2026-09-01; none by default."""
+
+    first_date: str | None = None
+    last_date: str | None = None
+
+    def read_again(self) -> DateSpan | None:
+        """Raises `ValueError` for what are no days, or one without the other."""
+        if self.first_date is None and self.last_date is None:
+            return None
+        if self.first_date is None or self.last_date is None:
+            raise ValueError("expected first_date and last_date, found one without the other")
+        return DateSpan(date.fromisoformat(self.first_date), date.fromisoformat(self.last_date))
 
 
 class HomeResource(dg.ConfigurableResource):

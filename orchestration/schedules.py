@@ -1,5 +1,7 @@
 """What runs by the clock. Stopped until somebody starts it in the UI, so that `dagster dev` on a laptop stays quiet."""
 
+from typing import Any
+
 import dagster as dg
 
 from orchestration.assets.delivery import DAILY_EMAILS
@@ -14,6 +16,22 @@ REFRESH = dg.define_asset_job(
     "refresh",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets(DAILY_EMAILS),
     description="Everything but the emails, which belong to a day and not to an arrival.",
+)
+
+
+@dg.config_mapping(config_schema={"first_date": str, "last_date": str})
+def _choose_days(days: dict[str, str]) -> dict[str, Any]:
+    return {"ops": {"landing": {"config": days}, "warehouse": {"config": days}}}
+
+
+BACKFILL = dg.define_asset_job(
+    "backfill",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(DAILY_EMAILS),
+    config=_choose_days,
+    description=(
+        "The days from first_date to last_date in one run: servers are asked for them again, settled or not, and they "
+        "and their billing periods are built again. What a closed period says does not move; corrections are posted."
+    ),
 )
 
 # Providers close a UTC day within about five hours; what comes later is a restatement the next run picks up.

@@ -25,7 +25,7 @@ from orchestration.assets.sources import (
     report_sources,
 )
 from orchestration.landed import read_quarantine_reasons, read_source_totals
-from orchestration.resources import HomeResource, ProgressListener
+from orchestration.resources import AgainConfig, HomeResource, ProgressListener
 
 EVERY_ROW_LANDED: Final = "every_row_landed"
 
@@ -95,7 +95,10 @@ def make_landing_assets(sources: Sequence[SourceConfig]) -> list[dg.AssetsDefini
         can_subset=True,
     )
     def landing(
-        context: dg.AssetExecutionContext, home: HomeResource, progress: dg.ResourceParam[ProgressListener]
+        context: dg.AssetExecutionContext,
+        config: AgainConfig,
+        home: HomeResource,
+        progress: dg.ResourceParam[ProgressListener],
     ) -> Iterator[Any]:
         selected = {key.path[-1] for key in context.selected_asset_keys if key not in source_keys.values()}
         chosen = [name for name, key in source_keys.items() if key in context.selected_asset_keys]
@@ -103,6 +106,7 @@ def make_landing_assets(sources: Sequence[SourceConfig]) -> list[dg.AssetsDefini
             report = land(
                 opened,
                 only_sources=_choose_sources(opened, selected, chosen),
+                again=config.read_again(),
                 progress=lambda source, done, total: progress.report(f"land {source}", done, total),
             )
             for source in report.sources:

@@ -24,7 +24,7 @@ from orchestration.dbt_runtime import (
     prepare_run_dir,
     read_failures,
 )
-from orchestration.resources import HomeResource, ProgressListener
+from orchestration.resources import AgainConfig, HomeResource, ProgressListener
 
 _NODE_ENDED = frozenset({"LogModelResult", "LogTestResult", "LogSeedResult", "LogSnapshotResult", "LogNodeResult"})
 
@@ -59,8 +59,8 @@ class FolderTranslator(DagsterDbtTranslator):
         return "_".join([layer, *folders]) if layer in ("intermediate", "marts") else layer
 
 
-class BuildConfig(dg.Config):
-    """How much to build."""
+class BuildConfig(AgainConfig):
+    """How much to build: what changed, days of which it is asked, or all."""
 
     full_refresh: bool = False
 
@@ -86,7 +86,7 @@ def make_warehouse_assets(manifest_path: Path) -> dg.AssetsDefinition:
             if not context.selected_asset_keys:
                 yield from _stream_dbt(context, dbt, opened, progress, ["test", *_DATA_ONLY], {})
                 return
-            plan = plan_build(opened, full_refresh=config.full_refresh)
+            plan = plan_build(opened, full_refresh=config.full_refresh, again=config.read_again())
             relations = _relations_by_output(context)
             if plan.is_empty:
                 context.log.info("Nothing the warehouse reads has changed since its last build: dbt was not started.")

@@ -11,6 +11,7 @@ import pytest
 
 from ingest import raw_views
 from ingest.contracts import landing_tables
+from ingest.date_span import DateSpan
 from ingest.home import Home
 from ingest.landing import land
 from ingest.raw_views import BuildPlan, WarehouseError, pin, record_success
@@ -198,6 +199,17 @@ def test_what_speaks_for_any_day_touches_everything(company: Home, change: str) 
     assert plan.is_full_refresh
     assert touched_periods(company) == [APRIL, JUNE]
     assert build(company, "v2" if change == "code" else "v1").is_empty
+
+
+def test_days_to_build_again_are_touched_with_their_month_and_days_without_data_are_not(company: Home) -> None:
+    write_log(company, "june", date(2026, 6, 20))
+    write_log(company, "may", date(2026, 5, 20))
+    build(company)
+    plan = pin(company, code_fingerprint="v1", again=DateSpan(date(2026, 6, 20), date(2026, 8, 1)))
+    assert (plan.is_empty, plan.is_full_refresh) == (False, False)
+    assert (touched_periods(company), touched_days(company)) == ([JUNE], [*days(6, 10, 12), date(2026, 6, 20)])
+    plan = pin(company, code_fingerprint="v1", again=DateSpan(date(2026, 7, 1), date(2026, 8, 1)))
+    assert plan.is_empty, "no day of July has data"
 
 
 def test_what_was_refused_is_built_for_once_though_it_touches_no_day(company: Home) -> None:

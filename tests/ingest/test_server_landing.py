@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ingest import retrying, server_landing
 from ingest.contracts import DCGM_SAMPLES, DELIVERIES, QUARANTINE
+from ingest.date_span import DateSpan
 from ingest.home import Home
 from ingest.landing import LandingReport, land
 from tests.ingest.landed import check_counts, configure, find, query
@@ -69,9 +70,9 @@ def land_at(home: Home, prometheus: FakePrometheus) -> Any:
         "options: {since: 2025-06-01}}",
     )
 
-    def land_at(hour: float) -> LandingReport:
+    def land_at(hour: float, again: DateSpan | None = None) -> LandingReport:
         prometheus.server.now = DAY + timedelta(hours=hour)
-        return land(home, only_sources=["gpus"])
+        return land(home, only_sources=["gpus"], again=again)
 
     return land_at
 
@@ -110,6 +111,21 @@ def test_late_samples_replace_their_window_and_no_other(home: Home, prometheus: 
     assert query(home, DCGM_SAMPLES, "distinct value") == [(300.0,)]
     versions = query(home, DELIVERIES, "version where object_uri = 'gpus@2025-06-01T02:00Z'")
     assert versions == [("2025-06-01T04:54:00.000000Z",)]
+
+
+def test_settled_windows_of_days_asked_again_are_heard(home: Home, prometheus: FakePrometheus, land_at: Any):
+    prometheus.fill(0, 50)
+    land_at(50)
+    prometheus.fill(0, 50, value="999")
+    prometheus.asked_hours  # noqa: B018 - forgets what was asked
+    second = DateSpan(date(2025, 6, 2), date(2025, 6, 2))
+    report = find(land_at(50, again=second), "gpus")
+    assert prometheus.asked_hours == list(range(24))
+    # The 24 hours of the day, and the two of the third day that had not settled.
+    assert (report.deliveries_landed, report.deliveries_unchanged) == (26, 24)
+    found = query(home, DCGM_SAMPLES, "usage_date, max(value), min(value) group by all order by all")
+    assert found == [(date(2025, 6, day), value, value) for day, value in ((1, 300.0), (2, 999.0), (3, 999.0))]
+    check_counts(home, DCGM_SAMPLES)
 
 
 def test_what_a_server_lost_stands_and_what_it_has_anew_lands(home: Home, prometheus: FakePrometheus, land_at: Any):

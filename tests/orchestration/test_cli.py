@@ -33,8 +33,14 @@ def test_a_folder_that_is_no_home_is_named(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["land", "--frobnicate"], ["run", "--target", "spark"], ["email", "--date", "31.10.2026"], ["fly"]],
-    ids=["unknown option", "engine that is not offered", "date in another form", "unknown command"],
+    [
+        pytest.param(["land", "--frobnicate"], id="unknown option"),
+        pytest.param(["run", "--target", "spark"], id="engine that is not offered"),
+        pytest.param(["run", "--again", "2026-09-30..2026-09-01"], id="span that ends before it begins"),
+        pytest.param(["run", "--again", "September"], id="no day"),
+        pytest.param(["email", "--date", "31.10.2026"], id="date in another form"),
+        pytest.param(["fly"], id="unknown command"),
+    ],
 )
 def test_misuse_ends_with_2(arguments: list[str]):
     assert CliRunner().invoke(main, arguments).exit_code == 2

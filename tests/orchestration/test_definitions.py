@@ -105,6 +105,21 @@ def test_the_schedule_and_the_sensor_wait_for_somebody_to_start_them(definitions
     }
 
 
+def test_a_backfill_reads_and_builds_its_days_again_in_one_run(definitions: dg.Definitions):
+    backfill = definitions.resolve_job_def("backfill")
+    assert "delivery__daily_emails" not in {node.name for node in backfill.nodes}
+    config = {"first_date": "2026-09-01", "last_date": "2026-09-30"}
+    mapping = backfill.config_mapping
+    assert mapping is not None
+    resolved = mapping.resolve_from_unvalidated_config(config)
+    assert {name: resolved["ops"][name]["config"] for name in ("landing", "warehouse")} == {
+        "landing": config,
+        "warehouse": config,
+    }
+    with pytest.raises(dg.DagsterInvalidConfigError, match="last_date"):
+        mapping.resolve_from_unvalidated_config({"first_date": "2026-09-01"})
+
+
 def tick(home: Home, cursor: str | None) -> dg.SensorResult | dg.SkipReason:
     with dg.build_sensor_context(cursor=cursor, resources={"home": HomeResource(path=str(home.path))}) as context:
         result = new_objects(context)
