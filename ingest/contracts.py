@@ -16,7 +16,9 @@ from ingest.bill_tables import BILL_PERIODS as BILL_PERIODS
 from ingest.bill_tables import FOCUS_CHARGES as FOCUS_CHARGES
 from ingest.bill_tables import GCP_BILLING_ROWS as GCP_BILLING_ROWS
 from ingest.bill_tables import INVOICE_LINES as INVOICE_LINES
+from ingest.kube_tables import KUBE_POD_GROUPS as KUBE_POD_GROUPS
 from ingest.kube_tables import KUBE_PODS as KUBE_PODS
+from ingest.kube_tables import KUBE_WORKLOADS as KUBE_WORKLOADS
 from ingest.landing_table import AUDIT_COLUMNS as AUDIT_COLUMNS
 from ingest.landing_table import COUNT, DATE, FLAG, INSTANT, MONEY, NUMBER, RATE, TEXT
 from ingest.landing_table import LandingTable as LandingTable
@@ -355,6 +357,8 @@ def landing_tables() -> dict[str, LandingTable]:
         OPENCOST_ALLOCATIONS,
         DCGM_SAMPLES,
         KUBE_PODS,
+        KUBE_POD_GROUPS,
+        KUBE_WORKLOADS,
         LITELLM_REQUESTS,
         PROVIDER_RESULTS,
         LLM_PRICES,

@@ -10,7 +10,9 @@ from ingest.billing.invoice_csv import InvoiceCsv
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
 from ingest.telemetry.kube_pods import KubePods
+from ingest.telemetry.kueue import Kueue
 from ingest.telemetry.opencost_allocation import OpencostAllocation
+from ingest.telemetry.volcano import Volcano
 from ingest.tokens.litellm import Litellm
 from ingest.tokens.otel_genai import OtelGenai
 from ingest.tokens.provider_costs import ProviderCosts
@@ -26,6 +28,8 @@ KINDS: Final[dict[str, SourceKind]] = {
         OpencostAllocation(),
         DcgmPrometheus(),
         KubePods(),
+        Volcano(),
+        Kueue(),
         Litellm(),
         OtelGenai(),
         ProviderCosts(),

@@ -2,12 +2,25 @@
 
 from typing import Final
 
-from ingest.landing_table import COUNT, INSTANT, TEXT, LandingTable
+from ingest.landing_table import COUNT, FLAG, INSTANT, TEXT, LandingTable
 
 _SEEN = (
     ("observed_at", INSTANT),
     ("event_type", TEXT),  # of a watch: ADDED | MODIFIED | DELETED; null for lists
     ("cluster", TEXT),
+    ("namespace", TEXT),
+    ("owner_kind", TEXT),
+    ("owner", TEXT),
+    ("owner_uid", TEXT),
+    ("labels", TEXT),
+    ("conditions", TEXT),  # JSON list: type, status, reason, lastTransitionTime
+    ("created_at", INSTANT),
+    ("deleted_at", INSTANT),
+)
+_REQUESTS = (
+    ("gpu_count", COUNT),  # whole GPUs; null where a resource claim asks for devices, or nothing says it
+    ("mig_count", COUNT),
+    ("gpu_requests", TEXT),  # JSON: resource name to count, {} for none
 )
 
 KUBE_PODS: Final = LandingTable(
@@ -15,40 +28,80 @@ KUBE_PODS: Final = LandingTable(
     columns=(
         *_SEEN,
         ("pod_uid", TEXT),
-        ("namespace", TEXT),
         ("pod", TEXT),
         ("node", TEXT),  # null while nothing is scheduled
         ("phase", TEXT),
         ("status_reason", TEXT),  # Evicted, Preempting, ...
         ("scheduler", TEXT),
         ("priority_class", TEXT),
-        ("owner_kind", TEXT),
-        ("owner", TEXT),
-        ("owner_uid", TEXT),
         ("pod_group_system", TEXT),  # kueue | volcano | coscheduling | kai | kubeflow
         ("pod_group", TEXT),
         ("pod_group_size", COUNT),  # where the pod says it
         ("queue", TEXT),
-        ("gpu_count", COUNT),  # whole GPUs; null where a resource claim asks for devices
-        ("mig_count", COUNT),
-        ("gpu_requests", TEXT),  # JSON: resource name to count, {} for none
+        *_REQUESTS,
         ("gpu_fraction", TEXT),  # KAI's annotation
         ("resource_claims", TEXT),  # JSON list of names
-        ("labels", TEXT),
         ("scheduling_gates", TEXT),  # JSON list of names
-        ("conditions", TEXT),  # JSON list: type, status, reason, lastTransitionTime
         ("waiting_reason", TEXT),  # of the first container that waits
         ("terminated_reason", TEXT),  # of the last container that ended
         ("exit_code", COUNT),
         ("restart_count", COUNT),
-        ("created_at", INSTANT),
         ("scheduled_at", INSTANT),
         ("initialized_at", INSTANT),
         ("ready_at", INSTANT),
         ("kubelet_started_at", INSTANT),
         ("first_container_started_at", INSTANT),
         ("last_container_finished_at", INSTANT),  # when no container runs or waits any more
-        ("deleted_at", INSTANT),
+    ),
+    partition="usage_date",
+)
+
+KUBE_POD_GROUPS: Final = LandingTable(
+    name="kube_pod_groups",
+    columns=(
+        *_SEEN,
+        ("pod_group_uid", TEXT),
+        ("pod_group", TEXT),
+        ("queue", TEXT),
+        ("priority_class", TEXT),
+        ("phase", TEXT),
+        ("min_member", COUNT),  # pods that are started together or not at all
+        ("running", COUNT),
+        ("succeeded", COUNT),
+        ("failed", COUNT),
+        *_REQUESTS,  # of the smallest gang, where the group says it
+        ("unschedulable_reason", TEXT),
+        ("unschedulable_at", INSTANT),
+        ("scheduled_at", INSTANT),
+    ),
+    partition="usage_date",
+)
+
+KUBE_WORKLOADS: Final = LandingTable(
+    name="kube_workloads",
+    columns=(
+        *_SEEN,
+        ("workload_uid", TEXT),
+        ("workload", TEXT),
+        ("queue", TEXT),  # the LocalQueue
+        ("cluster_queue", TEXT),  # null until quota is reserved
+        ("priority_class", TEXT),
+        ("is_active", FLAG),
+        ("pod_count", COUNT),
+        ("min_pod_count", COUNT),
+        *_REQUESTS,  # of all pods
+        ("flavors", TEXT),  # JSON: pod set to flavor by resource
+        ("pending_reason", TEXT),
+        ("evicted_reason", TEXT),
+        ("finished_reason", TEXT),
+        ("requeue_count", COUNT),
+        ("quota_reserved_at", INSTANT),
+        ("admitted_at", INSTANT),
+        ("pods_ready_at", INSTANT),
+        ("pods_unready_at", INSTANT),  # since when they are not ready
+        ("evicted_at", INSTANT),
+        ("preempted_at", INSTANT),
+        ("finished_at", INSTANT),
     ),
     partition="usage_date",
 )

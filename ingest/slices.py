@@ -20,7 +20,9 @@ from ingest import lake
 from ingest.contracts import (
     BILL_PERIODS,
     DCGM_SAMPLES,
+    KUBE_POD_GROUPS,
     KUBE_PODS,
+    KUBE_WORKLOADS,
     LITELLM_REQUESTS,
     OPENCOST_ALLOCATIONS,
     PROVIDER_RESULTS,
@@ -32,7 +34,7 @@ DATA_THROUGH_SQL: Final = {
     **{name: end for name, (_, end) in BILL_PERIODS.items()},
     OPENCOST_ALLOCATIONS.name: "window_end_at",
     DCGM_SAMPLES.name: "sampled_at",
-    KUBE_PODS.name: "observed_at",
+    **{table.name: "observed_at" for table in (KUBE_PODS, KUBE_POD_GROUPS, KUBE_WORKLOADS)},
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
     PROVIDER_RESULTS.name: "bucket_end_at",
 }

@@ -156,9 +156,15 @@ def read_time(text: str | None, field: str) -> int | None:
 
 
 def read_metadata(metadata: Metadata) -> dict[str, Any]:
-    """Columns that every sort of object has."""
+    """Columns that every sort of object has; raises `FieldError`."""
+    if metadata.namespace is None:
+        raise FieldError("metadata.namespace", "missing: it is in a namespace", metadata.name)
+    owner = metadata.owner
     return {
         "namespace": metadata.namespace,
+        "owner_kind": owner.kind if owner else None,
+        "owner": owner.name if owner else None,
+        "owner_uid": owner.uid if owner else None,
         "labels": encode(metadata.labels),
         "created_at": read_time(metadata.creationTimestamp, "metadata.creationTimestamp"),
         "deleted_at": read_time(metadata.deletionTimestamp, "metadata.deletionTimestamp"),

@@ -6,7 +6,6 @@ when they are collected, so a cluster is to be dumped often; every dump is kept.
 commands and environment variables may hold secrets. Landing table: kube_pods.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
@@ -28,12 +27,9 @@ from ingest.telemetry.kube_objects import (
     read_metadata,
     read_time,
 )
+from ingest.telemetry.kube_requests import Named, PodSpec, describe_requests, read_count, sum_requests
 
-_WHOLE_GPUS: Final = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
-_GPU_RESOURCE: Final = re.compile(r"(nvidia|amd|gpu\.intel)\.com/.+")
-_MIG: Final = "nvidia.com/mig-"
 _PHASES: Final = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
-_COUNT: Final = re.compile(r"\d{1,9}")
 # (system, where its name stands, names): the scheduler's own group before the job that is scheduled as one.
 _GROUPS: Final = (
     ("kueue", "labels", ("kueue.x-k8s.io/pod-group-name",)),
@@ -52,28 +48,11 @@ _QUEUES: Final = (
 )
 
 
-class _Resources(msgspec.Struct):
-    requests: dict[str, str | int | float] | None = None
-    limits: dict[str, str | int | float] | None = None
-
-
-class _Container(msgspec.Struct):
-    resources: _Resources | None = None
-    restartPolicy: str | None = None  # Always makes an init container a sidecar, which stays
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _Spec(msgspec.Struct):
-    containers: list[_Container]
-    initContainers: list[_Container] | None = None
+class _Spec(PodSpec):
     nodeName: str | None = None
     schedulerName: str | None = None
     priorityClassName: str | None = None
-    schedulingGates: list[_Named] | None = None
-    resourceClaims: list[_Named] | None = None
+    schedulingGates: list[Named] | None = None
 
 
 class _Waiting(msgspec.Struct):
@@ -134,14 +113,10 @@ class KubePods:
 def _read_pod(raw: msgspec.Raw) -> dict[str, Any]:
     pod = msgspec.json.decode(raw, type=_Pod)
     metadata, spec, status = pod.metadata, pod.spec, pod.status
-    if metadata.namespace is None:
-        raise FieldError("metadata.namespace", "missing: every pod is in a namespace", metadata.name)
     if status.phase not in _PHASES:
         raise FieldError("status.phase", f"expected one of {', '.join(_PHASES)}", status.phase)
     labels, annotations = metadata.labels or {}, metadata.annotations or {}
-    owner = metadata.owner
     conditions = status.conditions or []
-    requests = _sum_requests(spec)
     system, group = _find_group(labels, annotations)
     size = pick(annotations, _GROUP_SIZES) if system == "kueue" else None
     claims = [claim.name for claim in spec.resourceClaims or []]
@@ -153,16 +128,11 @@ def _read_pod(raw: msgspec.Raw) -> dict[str, Any]:
         "status_reason": status.reason,
         "scheduler": spec.schedulerName,
         "priority_class": spec.priorityClassName,
-        "owner_kind": owner.kind if owner else None,
-        "owner": owner.name if owner else None,
-        "owner_uid": owner.uid if owner else None,
         "pod_group_system": system,
         "pod_group": group,
-        "pod_group_size": None if size is None else _read_count(size, _GROUP_SIZES[0]),
+        "pod_group_size": None if size is None else read_count(size, _GROUP_SIZES[0]),
         "queue": pick(labels, _QUEUES) or pick(annotations, _QUEUES),
-        "gpu_count": None if claims else sum(requests.get(name, 0) for name in _WHOLE_GPUS),
-        "mig_count": None if claims else sum(count for name, count in requests.items() if name.startswith(_MIG)),
-        "gpu_requests": msgspec.json.encode(requests, order="deterministic").decode(),
+        **describe_requests(sum_requests(spec), has_claims=bool(claims)),
         "gpu_fraction": annotations.get("gpu-fraction"),
         "resource_claims": encode(claims),
         "scheduling_gates": encode([gate.name for gate in spec.schedulingGates or []]),
@@ -180,40 +150,6 @@ def _find_group(labels: dict[str, str], annotations: dict[str, str]) -> tuple[st
         if (group := pick(labels if place == "labels" else annotations, names)) is not None:
             return system, group
     return None, None
-
-
-def _sum_requests(spec: _Spec) -> dict[str, int]:
-    """As the scheduler counts: containers and sidecars together, or the largest that an init container needs before."""
-    together: dict[str, int] = {}
-    largest: dict[str, int] = {}
-    for container in spec.initContainers or []:
-        own = _read_requests(container)
-        if container.restartPolicy == "Always":
-            together = _add(together, own)
-            own = {}
-        for name, count in _add(together, own).items():
-            largest[name] = max(largest.get(name, 0), count)
-    for container in spec.containers:
-        together = _add(together, _read_requests(container))
-    return {name: max(together.get(name, 0), largest.get(name, 0)) for name in together | largest}
-
-
-def _read_requests(container: _Container) -> dict[str, int]:
-    """Counts of GPU resources; what has a limit alone requests it."""
-    resources = container.resources or _Resources()
-    told = (resources.limits or {}) | (resources.requests or {})
-    counts = {name: _read_count(value, name) for name, value in told.items() if _GPU_RESOURCE.fullmatch(name)}
-    return {name: count for name, count in counts.items() if count}
-
-
-def _add(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
-    return {name: left.get(name, 0) + right.get(name, 0) for name in left | right}
-
-
-def _read_count(value: str | float, field: str) -> int:
-    if not _COUNT.fullmatch(str(value)):
-        raise FieldError(field, "not a count: expected a whole number", value)
-    return int(value)
 
 
 def _read_containers(statuses: Sequence[_ContainerStatus]) -> dict[str, Any]:

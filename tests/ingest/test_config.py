@@ -33,6 +33,8 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
         "gpus",
         "more-gpus",
         "pods",
+        "gangs",
+        "workloads",
         "gateway",
         "proxy",
         "openai",
