@@ -1,6 +1,5 @@
 """What must hold of the rows of a bill together, before they are landed."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -8,10 +7,11 @@ from ingest import slices
 from ingest.billing.statements import name_statement, read_statement
 from ingest.config import SourceConfig
 from ingest.contracts import INVOICE_LINES, LandingTable
+from ingest.deliveries import Delivery
 from ingest.landing_run import LandingRun
 from ingest.reading import Reading
 from ingest.source import ObjectRefusedError
-from ingest.storage import StorageError, StoredObject, open_stream
+from ingest.storage import StorageError, open_stream
 
 _TOLERANCE: Final = Decimal("0.01")  # an invoice rounds its total once, and its lines each
 _DRAFT_SQL: Final = "coalesce(lower(invoice_status) = 'draft', false) or starts_with(invoice_id, 'draft-')"
@@ -39,11 +39,15 @@ def find_gap(
     table: LandingTable,
     source: SourceConfig,
     reading: Reading,
-    delivered: Sequence[StoredObject],
+    delivery: Delivery,
 ) -> str | None:
-    """Why an invoice's file is not what is stated of it beside it; None when it is, or when nothing is stated."""
+    """Why a part is not what its manifest says of it, or an invoice's file not what is stated of it beside it; None
+    when it is, or when nothing is said."""
     uri = reading.items[0].stored.uri
-    stated = next((item for item in delivered if item.uri == name_statement(uri)), None)
+    promised = delivery.row_counts.get(uri)
+    if promised not in (None, reading.items[0].rows_written):
+        return f"{uri}: has {reading.items[0].rows_written} rows, its manifest says {promised}: half delivered"
+    stated = next((item for item in delivery.objects if item.uri == name_statement(uri)), None)
     if table is not INVOICE_LINES or stated is None:
         return None
     try:

@@ -218,8 +218,8 @@ class _DeliveryLanding:
         """Half a bill is a wrong bill: what a bad part claims is refused, and all when its claims are unknown."""
         for part in attempt.parts:
             if not part.is_bad:
-                gap = find_gap(self._run, self._kind.table, self._source, part.reading, attempt.delivery.objects)
-                self._refuse(attempt, part.claims, gap)
+                gap = find_gap(self._run, self._kind.table, self._source, part.reading, attempt.delivery)
+                self._refuse(attempt, part.claims or attempt.touched, gap)
                 continue
             uri, refusal = part.item.stored.uri, part.item.refusal
             told = refusal.reason if refusal else f"{part.item.rows_refused} malformed row(s), named in quarantine"

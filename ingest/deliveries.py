@@ -12,7 +12,7 @@ from ingest.billing.manifests import (
     is_manifest,
     is_status,
     list_areas,
-    read_parts,
+    read_manifest,
 )
 from ingest.billing.statements import find_unread_bills
 from ingest.landing_run import needs_reading
@@ -35,6 +35,7 @@ class Delivery:
     manifest: StoredObject | None = None
     areas: Sequence[str] = ()
     refusal: str | None = None
+    row_counts: Mapping[str, int] = field(default_factory=dict)  # what a manifest says of its objects, by uri
     note: str | None = None  # what is told of a delivery that is landed all the same
 
     def owns(self, uri: str) -> bool:
@@ -117,16 +118,19 @@ def _follow_manifest(
     areas = list_areas(manifest.uri)
     delivery = Delivery(manifest.uri, [], set(), read_version(get_folder(manifest.uri), [manifest]), manifest, areas)
     try:
-        named = read_parts(read_payload(manifest))
+        document = read_manifest(read_payload(manifest))
     except ManifestError as error:
         delivery.refusal = str(error)
         return delivery
+    named = document.parts
     found = {part: find_part(manifest.uri, part.key, by_uri.keys()) for part in dict.fromkeys(named)}
     uris = list(dict.fromkeys(uri for uri in found.values() if uri is not None))
     delivery.objects = [by_uri[uri] for uri in uris]
     delivery.areas = [*areas, *{f"{get_folder(uri)}/" for uri in uris}]
     if delivery.objects:
-        delivery.version = read_version(get_folder(uris[0]), [manifest, *delivery.objects])
+        parts = [manifest, *delivery.objects]
+        delivery.version = read_version(get_folder(uris[0]), parts, document.submitted_at)
+    delivery.row_counts = {uri: part.row_count for part, uri in found.items() if uri and part.row_count is not None}
     had = {
         uri
         for uri, rows in known.items()
@@ -135,7 +139,7 @@ def _follow_manifest(
     changed = pending & set(uris)
     # Fewer or other parts than were landed: the bill is made of all its parts anew.
     delivery.pending = set(uris) if manifest.uri in pending and (changed or had != set(uris)) else set(changed)
-    delivery.refusal = _find_what_is_amiss(manifest, found, by_uri, known, options_id)
+    delivery.refusal = _find_what_is_amiss(manifest, found, by_uri, known, options_id) or document.find_row_gap()
     if len(named) != len(uris):
         delivery.note = f"names {len(named) - len(uris)} part(s) a second time; each was read once"
     return delivery

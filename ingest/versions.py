@@ -23,8 +23,10 @@ def get_folder(uri: str) -> str:
     return uri.rpartition("/")[0]
 
 
-def read_version(folder: str, objects: Iterable[StoredObject]) -> str:
-    """A text that sorts as the versions of one slice do."""
+def read_version(folder: str, objects: Iterable[StoredObject], told_at: datetime | None = None) -> str:
+    """A text that sorts as the versions of one slice do. `told_at` is the export's time where a manifest says it."""
+    if told_at is not None:
+        return f"t:{told_at.replace(tzinfo=None, microsecond=0).isoformat()}|{folder}"
     parts = folder.split("/")[::-1]  # the deepest folder tells most
     for part in parts:
         if (told := _read_export_time(part)) is not None:

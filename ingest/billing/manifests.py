@@ -2,15 +2,17 @@
 
 AWS writes the manifest after its data: `<report>-Manifest.json` beside or above the parts (legacy, `reportKeys`), or in
 `metadata/` where the parts are in `data/` (Data Exports, `dataFiles`). A run's own manifest lies below the newest copy,
-which is the one that counts. Azure writes `manifest.json` beside the parts of each run (`blobs`, with their bytes).
+which is the one that counts. Azure writes `manifest.json` beside the parts of each run: `blobs`, with their bytes and
+rows, by their names in the container; older ones are called `_manifest.json`, and name no rows.
 """
 
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from ingest.storage import S3_SCHEME
+from ingest.storage import REMOTE_SCHEMES
 
 _DATA_SUFFIXES: Final = (".parquet", ".csv", ".csv.gz", ".csv.zip")
 _NO_DATA: Final = "/cost_and_usage_data_status/"
@@ -22,10 +24,30 @@ class ManifestError(Exception):
 
 @dataclass(frozen=True)
 class NamedPart:
-    """An object that a manifest names. `size_bytes` is None where it does not say."""
+    """An object that a manifest names. What it does not say of it is None."""
 
     key: str
-    size_bytes: int | None
+    size_bytes: int | None = None
+    row_count: int | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a manifest says: its parts in its order, how many rows they have in all, and when the run began (UTC)."""
+
+    parts: Sequence[NamedPart]
+    row_count: int | None = None
+    submitted_at: datetime | None = None
+
+    def find_row_gap(self) -> str | None:
+        """How the rows of its parts are not the rows that it says there are."""
+        counts = [part.row_count for part in self.parts]
+        each = [part.row_count for part in dict.fromkeys(self.parts)]
+        if self.row_count is None or None in counts:
+            return None
+        if self.row_count in (sum(filter(None, counts)), sum(filter(None, each))):
+            return None
+        return f"says {self.row_count} rows in all, and {sum(filter(None, each))} of its parts: half delivered"
 
 
 def is_manifest(uri: str) -> bool:
@@ -52,8 +74,8 @@ def list_areas(uri: str) -> list[str]:
     return ["/".join(parts) + "/" for parts in _list_twins(folder)]
 
 
-def read_parts(payload: bytes) -> list[NamedPart]:
-    """What a manifest names, in its order. Raises `ManifestError` for what is no manifest."""
+def read_manifest(payload: bytes) -> Manifest:
+    """Raises `ManifestError` for what is no manifest."""
     try:
         document = json.loads(payload)
     except (ValueError, RecursionError) as error:
@@ -63,7 +85,22 @@ def read_parts(payload: bytes) -> list[NamedPart]:
     named = next(_list_named(document), None)
     if named is None:
         raise ManifestError("not a manifest: found no dataFiles, reportKeys or blobs")
-    return named
+    run = document.get("runInfo")
+    return Manifest(
+        named, _read_count(document.get("dataRowCount")), _read_time(run) if isinstance(run, dict) else None
+    )
+
+
+def _read_count(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _read_time(run: dict[str, Any]) -> datetime | None:
+    try:
+        told = datetime.fromisoformat(str(run.get("submittedTime")))
+    except ValueError:
+        return None
+    return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def find_part(manifest_uri: str, key: str, listed: Collection[str]) -> str | None:
@@ -74,8 +111,8 @@ def find_part(manifest_uri: str, key: str, listed: Collection[str]) -> str | Non
     """
     if key in listed:
         return key
-    if key.startswith(S3_SCHEME):
-        key = key.removeprefix(S3_SCHEME).partition("/")[2]
+    if key.startswith(REMOTE_SCHEMES):
+        key = key.partition("://")[2].partition("/")[2]
     return next((uri for uri in _list_places(manifest_uri, key.lstrip("/")) if uri in listed), None)
 
 
@@ -83,16 +120,19 @@ def _list_named(document: dict[str, Any]) -> Iterator[list[NamedPart]]:
     for name in ("dataFiles", "reportKeys"):
         texts = _read_texts(document.get(name))
         if texts is not None:
-            yield [NamedPart(text, None) for text in texts]
+            yield [NamedPart(text) for text in texts]
     blobs = document.get("blobs")
     if isinstance(blobs, list):
         named = [blob for blob in blobs if isinstance(blob, dict) and isinstance(blob.get("blobName"), str)]
         if len(named) == len(blobs):
-            yield [NamedPart(blob["blobName"], blob.get("byteCount")) for blob in named]
+            yield [
+                NamedPart(blob["blobName"], _read_count(blob.get("byteCount")), _read_count(blob.get("dataRowCount")))
+                for blob in named
+            ]
     for value in document.values():
         texts = _read_texts(value)
         if texts and all(text.endswith(_DATA_SUFFIXES) for text in texts):
-            yield [NamedPart(text, None) for text in texts]
+            yield [NamedPart(text) for text in texts]
 
 
 def _read_texts(value: object) -> list[str] | None:
@@ -113,7 +153,7 @@ def _list_twins(folder: Sequence[str]) -> list[list[str]]:
 
 def _list_places(manifest_uri: str, key: str) -> Iterator[str]:
     folder, parts = manifest_uri.split("/")[:-1], key.split("/")
-    if manifest_uri.startswith(S3_SCHEME):
+    if manifest_uri.startswith(REMOTE_SCHEMES):
         yield "/".join([*folder[:3], *parts])
     is_anchored = False
     for first in range(len(parts) - 1):

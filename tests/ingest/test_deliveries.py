@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from ingest.billing.manifests import ManifestError, find_governing, find_part, list_areas, read_parts
+from ingest.billing.manifests import ManifestError, find_governing, find_part, list_areas, read_manifest
 from ingest.contracts import AWS_CUR_LINE_ITEMS, DELIVERIES, QUARANTINE
 from ingest.home import Home
 from ingest.landing import SourceReport, count_changes, land
@@ -62,13 +62,13 @@ def age(path: Path, seconds: int) -> None:
     ],
 )
 def test_every_spelling_of_a_manifest_names_its_parts(document: dict[str, Any]):
-    assert [part.key for part in read_parts(json.dumps(document).encode())] == ["a/x.csv.gz", "a/y.csv.gz"]
+    assert [part.key for part in read_manifest(json.dumps(document).encode()).parts] == ["a/x.csv.gz", "a/y.csv.gz"]
 
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"dataFiles": [1]}', b'{"columns": ["a"]}', b"\xff"])
 def test_what_is_no_manifest_is_refused(payload: bytes):
     with pytest.raises(ManifestError, match="not a manifest"):
-        read_parts(payload)
+        read_manifest(payload)
 
 
 def test_of_two_manifests_of_one_export_the_upper_one_counts():
@@ -83,6 +83,7 @@ def test_of_two_manifests_of_one_export_the_upper_one_counts():
     [
         ("s3://b/p/e/metadata/BP=1/m.json", "s3://b/p/e/data/BP=1/x.gz", "s3://b/p/e/data/BP=1/x.gz", True),
         ("s3://b/p/r/2026/m.json", "p/r/2026/3f/x.gz", "s3://b/p/r/2026/3f/x.gz", True),
+        ("az://c/p/e/2026/3f/manifest.json", "p/e/2026/3f/x.gz", "az://c/p/e/2026/3f/x.gz", True),
         # A copy in another bucket, on disk, of the month's folder alone, and with all files in one folder.
         ("s3://c/p/e/metadata/BP=1/m.json", "s3://b/p/e/data/BP=1/x.gz", "s3://c/p/e/data/BP=1/x.gz", True),
         ("/data/e/metadata/BP=1/m.json", "s3://b/p/e/data/BP=1/x.gz", "/data/e/data/BP=1/x.gz", True),
