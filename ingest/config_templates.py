@@ -24,6 +24,14 @@ sources: []
 #  - {name: pods, kind: kube_pods, location: "exports/pods/", options: {cluster: prod}}
 #  - {name: gangs, kind: volcano, location: "exports/podgroups/", options: {cluster: prod}}
 #  - {name: workloads, kind: kueue, location: "exports/workloads/", options: {cluster: prod}}
+#  - name: pod-states
+#    kind: kube_state_prometheus
+#    location: "https://prometheus.example:9090"
+#    options: {since: 2026-10-01, cluster: prod}
+#  - name: serving
+#    kind: vllm_prometheus
+#    location: "https://prometheus.example:9090"
+#    options: {since: 2026-10-01, cluster: prod}
 #  - name: gateway
 #    kind: litellm
 #    location: "s3://logs/litellm/"
@@ -111,7 +119,8 @@ CSV_NOTES: Final = {
     ),
     "serving_pools": (
         "# Workloads that serve a model of your own: their nodes' cost goes on to whoever the gateway saw calling it.\n"
-        "# model: as the gateway names it. mean_running_batch: requests that decode together; blank: by tokens alone.\n"
+        "# model: as the gateway names it. mean_running_batch: requests that decode together; blank: by tokens alone,\n"
+        "# but for hours that a source of kind vllm_prometheus has sampled.\n"
         f"{_DATES_NOTE}"
         "# llama,prod,inference,vllm-llama,llama-3.3-70b,24,2026-01-01,\n"
     ),

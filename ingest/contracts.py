@@ -22,6 +22,8 @@ from ingest.kube_tables import KUBE_WORKLOADS as KUBE_WORKLOADS
 from ingest.landing_table import AUDIT_COLUMNS as AUDIT_COLUMNS
 from ingest.landing_table import COUNT, DATE, FLAG, INSTANT, MONEY, NUMBER, RATE, TEXT
 from ingest.landing_table import LandingTable as LandingTable
+from ingest.sample_tables import KUBE_STATE_SAMPLES as KUBE_STATE_SAMPLES
+from ingest.sample_tables import VLLM_SAMPLES as VLLM_SAMPLES
 
 _ALLOCATION_COSTS = (
     "cpu_cost cpu_cost_adjustment gpu_cost gpu_cost_adjustment ram_cost ram_cost_adjustment pv_cost "
@@ -359,6 +361,8 @@ def landing_tables() -> dict[str, LandingTable]:
         KUBE_PODS,
         KUBE_POD_GROUPS,
         KUBE_WORKLOADS,
+        KUBE_STATE_SAMPLES,
+        VLLM_SAMPLES,
         LITELLM_REQUESTS,
         PROVIDER_RESULTS,
         LLM_PRICES,

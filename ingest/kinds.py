@@ -10,8 +10,10 @@ from ingest.billing.invoice_csv import InvoiceCsv
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
 from ingest.telemetry.kube_pods import KubePods
+from ingest.telemetry.kube_state_prometheus import KubeStatePrometheus
 from ingest.telemetry.kueue import Kueue
 from ingest.telemetry.opencost_allocation import OpencostAllocation
+from ingest.telemetry.vllm_prometheus import VllmPrometheus
 from ingest.telemetry.volcano import Volcano
 from ingest.tokens.litellm import Litellm
 from ingest.tokens.otel_genai import OtelGenai
@@ -30,6 +32,8 @@ KINDS: Final[dict[str, SourceKind]] = {
         KubePods(),
         Volcano(),
         Kueue(),
+        KubeStatePrometheus(),
+        VllmPrometheus(),
         Litellm(),
         OtelGenai(),
         ProviderCosts(),

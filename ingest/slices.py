@@ -22,10 +22,12 @@ from ingest.contracts import (
     DCGM_SAMPLES,
     KUBE_POD_GROUPS,
     KUBE_PODS,
+    KUBE_STATE_SAMPLES,
     KUBE_WORKLOADS,
     LITELLM_REQUESTS,
     OPENCOST_ALLOCATIONS,
     PROVIDER_RESULTS,
+    VLLM_SAMPLES,
     LandingTable,
 )
 from ingest.home import Home
@@ -33,7 +35,7 @@ from ingest.home import Home
 DATA_THROUGH_SQL: Final = {
     **{name: end for name, (_, end) in BILL_PERIODS.items()},
     OPENCOST_ALLOCATIONS.name: "window_end_at",
-    DCGM_SAMPLES.name: "sampled_at",
+    **{table.name: "sampled_at" for table in (DCGM_SAMPLES, KUBE_STATE_SAMPLES, VLLM_SAMPLES)},
     **{table.name: "observed_at" for table in (KUBE_PODS, KUBE_POD_GROUPS, KUBE_WORKLOADS)},
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
     PROVIDER_RESULTS.name: "bucket_end_at",

@@ -1,4 +1,4 @@
-"""Ask Prometheus, or what speaks its HTTP API, for the DCGM samples of an hour.
+"""Ask Prometheus, or what speaks its HTTP API, for an hour of the samples that a kind wants.
 
 Each metric that is there is one `query_range`, rolled up to the step: gauges by their mean, so that a short spike is
 not sampled away, counters by their last value. Both look back one step and no further: a plain selector would let a
@@ -16,28 +16,13 @@ from ingest.http_client import Answer, AnswerTooLongError, HttpClient, QuestionR
 from ingest.pulled_lines import save_line
 from ingest.server_options import check_names
 from ingest.source import OptionProblem, Window
-from ingest.telemetry.dcgm_fields import list_metrics, resolve_field
 
 MOST_POINTS: Final = 11_000
 """Prometheus refuses a question for more points of one series."""
 
 _MOST_ANSWER_BYTES: Final = 32 << 20
 _TIMED_OUT: Final = '"errorType":"timeout"'  # the question was too heavy, and would be again
-_COUNTERS: Final = re.compile(
-    r"_TOTAL|_ENERGY_|_COUNTER$|_COUNT$|_VIOLATION$|_REMAPPED_ROWS$|_XID_|^dcgm_(total|pcie|xid|nvlink)"
-)
 _USUAL_STEP_SECONDS: Final = 60
-_USUAL_METRICS: Final = (  # what the states, the energy and the memory of GPUs are told by
-    "DCGM_FI_PROF_SM_ACTIVE",
-    "DCGM_FI_PROF_GR_ENGINE_ACTIVE",
-    "DCGM_FI_DEV_GPU_UTIL",
-    "DCGM_FI_DEV_FB_TOTAL",
-    "DCGM_FI_DEV_FB_USED",
-    "DCGM_FI_DEV_FB_FREE",
-    "DCGM_FI_DEV_FB_RESERVED",
-    "DCGM_FI_DEV_POWER_USAGE",
-    "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION",
-)
 _USUAL_REPLICA_LABELS: Final = ("prometheus_replica", "replica")
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -48,6 +33,36 @@ _OWN_OPTIONS: Final = ("cluster", "step_seconds", "metrics", "selector", "replic
 _WHOLE_ANSWERS: Final = (("partial_response", "false"), ("deny_partial_response", "1"))
 
 
+class AskedMetrics:
+    """Which metrics a kind asks for, and how each is rolled up."""
+
+    what: ClassVar[str]
+    """What a name of the option `metrics` is, in words."""
+
+    usual: ClassVar[tuple[str, ...]]
+    """Asked for where that option names none."""
+
+    def resolve(self, name: str) -> str:
+        """The name that a metric lands under."""
+        return name
+
+    def list_spellings(self, name: str) -> list[str]:
+        """Every metric that lands under a name, itself first."""
+        return [name]
+
+    def is_counter(self, name: str) -> bool:
+        """True for what a step's last value tells, not its mean."""
+        raise NotImplementedError
+
+    def list_matchers(self, name: str) -> str:
+        """Label matchers that all wanted series of the metric have, such as `,resource="x"`."""
+        return ""
+
+    def is_flag(self, name: str) -> bool:
+        """True where a series of value 0 tells nothing."""
+        return False
+
+
 class PrometheusServerKind:
     """Prometheus, Thanos, Mimir, VictoriaMetrics: an hour of samples at a time."""
 
@@ -56,6 +71,9 @@ class PrometheusServerKind:
     re_read: ClassVar[timedelta] = timedelta(hours=2)
     is_append_only: ClassVar[bool] = True
 
+    def __init__(self, metrics: AskedMetrics) -> None:
+        self._metrics = metrics
+
     def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
         """`cluster`, `step_seconds`, `metrics`, `selector`, `replica_labels`."""
         yield from check_names(options, _OWN_OPTIONS)
@@ -63,7 +81,7 @@ class PrometheusServerKind:
         if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= 300 or 3600 % step:
             allowed = "whole seconds from 1 to 300 that divide an hour, no fewer than the scrape interval"
             yield OptionProblem("step_seconds", repr(step), allowed)
-        for name, pattern, what in (("metrics", _METRIC, "DCGM field"), ("replica_labels", _LABEL, "label")):
+        for name, pattern, what in (("metrics", _METRIC, self._metrics.what), ("replica_labels", _LABEL, "label")):
             value = options.get(name, [])
             if not isinstance(value, list) or not all(
                 isinstance(item, str) and pattern.fullmatch(item) for item in value
@@ -76,16 +94,17 @@ class PrometheusServerKind:
             yield OptionProblem("cluster", repr(options["cluster"]), "a text")
 
     def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> "PrometheusServer":
-        return PrometheusServer(HttpClient(location, options, base_dir, [_TIMED_OUT]), options)
+        return PrometheusServer(HttpClient(location, options, base_dir, [_TIMED_OUT]), options, self._metrics)
 
 
 class PrometheusServer:
     """One Prometheus."""
 
-    def __init__(self, client: HttpClient, options: Mapping[str, Any]) -> None:
+    def __init__(self, client: HttpClient, options: Mapping[str, Any], metrics: AskedMetrics) -> None:
         self._client = client
+        self._metrics = metrics
         self._step_seconds: int = options.get("step_seconds", _USUAL_STEP_SECONDS)
-        self._wanted = {resolve_field(name).name for name in options.get("metrics") or _USUAL_METRICS}
+        self._wanted = {metrics.resolve(name) for name in options.get("metrics") or metrics.usual}
         self._matchers = f",{options['selector']}" if options.get("selector") else ""
         self._replica_labels: Sequence[str] = options.get("replica_labels", _USUAL_REPLICA_LABELS)
         self._most_points = MOST_POINTS
@@ -121,7 +140,7 @@ class PrometheusServer:
 
     def _list_names(self, window: Window) -> list[str]:
         """The metrics that are there, under whatever names this exporter's version gives them."""
-        names = "|".join(sorted(metric for name in self._wanted for metric in list_metrics(name)))
+        names = "|".join(sorted(metric for name in self._wanted for metric in self._metrics.list_spellings(name)))
         asked = [
             ("match[]", f'{{__name__=~"{names}"{self._matchers}}}'),
             ("start", _show(window.start - timedelta(seconds=self._step_seconds))),  # as far as the first point looks
@@ -134,7 +153,7 @@ class PrometheusServer:
         if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
             raise ServerError(f"{self._client.location}: no list of metric names: correct `location`")
         # Some servers that speak the API do not narrow the list.
-        return sorted(name for name in set(found) if resolve_field(name).name in self._wanted)
+        return sorted(name for name in set(found) if self._metrics.resolve(name) in self._wanted)
 
     def _pull_metric(self, name: str, window: Window, file: BinaryIO) -> None:
         """Chunks as long as the server answers; both ends of a question are inclusive."""
@@ -159,11 +178,12 @@ class PrometheusServer:
             start += points * step
 
     def _write_query(self, name: str) -> str:
-        rollup = "last_over_time" if _COUNTERS.search(name) else "avg_over_time"
-        series = f'{rollup}({{__name__="{name}"{self._matchers}}}[{self._step_seconds}s])'
-        if not self._replica_labels:
-            return series
-        return f"max without ({', '.join(self._replica_labels)}) ({series})"
+        rollup = "last_over_time" if self._metrics.is_counter(name) else "avg_over_time"
+        matchers = self._metrics.list_matchers(name) + self._matchers
+        series = f'{rollup}({{__name__="{name}"{matchers}}}[{self._step_seconds}s])'
+        if self._replica_labels:
+            series = f"max without ({', '.join(self._replica_labels)}) ({series})"
+        return f"{series} > 0" if self._metrics.is_flag(name) else series
 
     def _read_success(self, answer: Answer) -> Any:
         """`data` of an answer. Raises `ServerError` for one that is no success."""

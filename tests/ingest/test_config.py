@@ -35,6 +35,8 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
         "pods",
         "gangs",
         "workloads",
+        "pod-states",
+        "serving",
         "gateway",
         "proxy",
         "openai",

@@ -1,6 +1,7 @@
 -- One row per serving workload, hour and consumer: what its calls weigh. Prefill has the GPU to itself, decode shares
--- it with the running batch, so a decode second counts a batch-th: in thousandths, prefill x batch + decode. Where a
--- call of the hour names no instants, or nobody knows the batch, tokens weigh instead, 2 for input and 5 for output.
+-- it with the running batch, so a decode second counts a batch-th: in thousandths, prefill x batch + decode. The batch
+-- is the hour's own where the engines were sampled, else the pool's. Where a call of the hour names no instants, or
+-- nobody knows the batch, tokens weigh instead, 2 for input and 5 for output.
 with calls as (
     select
         pools.cluster_name,
@@ -15,7 +16,9 @@ with calls as (
         hours.app_id,
         hours.consumer_id,
         max(hours.owner_rule_id) as owner_rule_id,
-        max(cast(round(pools.mean_running_batch * 1000, 0) as bigint)) as batch_thousandths,
+        max(coalesce(
+            batches.running_batch_thousandths, cast(round(pools.mean_running_batch * 1000, 0) as bigint)
+        )) as batch_thousandths,
         sum(hours.untimed_request_count) as untimed_request_count,
         sum(hours.prefill_milliseconds) as prefill_milliseconds,
         sum(hours.decode_milliseconds) as decode_milliseconds,
@@ -27,6 +30,12 @@ with calls as (
             pools.model_id = hours.model_id
             and hours.provider_name = 'self-hosted'
             and {{ is_valid_on('pools', 'hours.usage_date') }}
+    left join {{ ref('int_tokens__running_batches') }} as batches
+        on
+            pools.cluster_name = batches.cluster_name
+            and pools.namespace = batches.namespace
+            and pools.workload_id = batches.workload_id
+            and hours.usage_hour_at = batches.usage_hour_at
     where hours.worked_input_tokens + hours.worked_output_tokens > 0
     group by
         pools.cluster_name, pools.namespace, pools.workload_id, pools.model_id, hours.usage_hour_at, hours.usage_date,
