@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 from ingest.allocation_policies import AllocationPolicy, list_default_rows
 from ingest.home import Home
 from ingest.server_options import check_server_options
-from ingest.source import OptionProblem, SourceKind
+from ingest.source import ChecksOptions, OptionProblem, SourceKind
 from ingest.validity import Validity, find_overlaps
 from ingest.wording import list_names
 
@@ -153,7 +153,10 @@ def load_sources(home: Home, known_kinds: Mapping[str, SourceKind]) -> SourcesFi
             taken = f"a name of its own; sources[{first_position[name]}] has this one"
             problems.append(document.describe(("sources", position, "name"), repr(name), taken))
     for position, source in enumerate(document.value.sources if document.value and not problems else ()):
-        for problem in _check_server(source, known_kinds[source.kind]):
+        for problem in (
+            *_check_server(source, known_kinds[source.kind]),
+            *_check_kind(source, known_kinds[source.kind]),
+        ):
             key = ("sources", position, *problem.name.split("."))
             problems.append(document.describe(key, problem.found, problem.allowed))
         scope = source.options.get("scope", "all")
@@ -185,6 +188,13 @@ def _check_server(source: SourceConfig, kind: SourceKind) -> Iterator[OptionProb
         *kind.server.check_options(source.options),
     ):
         yield OptionProblem(f"options.{problem.name}", problem.found, problem.allowed)
+
+
+def _check_kind(source: SourceConfig, kind: SourceKind) -> Iterator[OptionProblem]:
+    if isinstance(kind, ChecksOptions) and not is_server(source.location):
+        own = {name: value for name, value in source.options.items() if name not in STORAGE_OPTIONS}
+        for problem in kind.check_options(own):
+            yield OptionProblem(f"options.{problem.name}", problem.found, problem.allowed)
 
 
 def load_policies(home: Home) -> dict[str, str]:

@@ -4,6 +4,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Final, Protocol
 
+import msgspec
+
 from ingest.source import ObjectRefusedError, SourceObject
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -11,6 +13,7 @@ _READ_BYTES: Final = 1 << 20
 _BLOCK_BYTES: Final = 8 << 20  # also bounds what one gzip block may expand to at a time
 _LONGEST_LINE_BYTES: Final = 64 << 20
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_DOCUMENT_STARTS: Final = (b"{", b"[")
 
 
 class _Readable(Protocol):
@@ -70,6 +73,39 @@ def iterate_lines(source_object: SourceObject) -> Iterator[tuple[int, bytes]]:
     last = tail.removeprefix(_BYTE_ORDER_MARK) if number == 0 else tail
     if last and not last.isspace():
         yield number + 1, last
+
+
+def iterate_records(source_object: SourceObject) -> Iterator[tuple[int, bytes | msgspec.Raw]]:
+    """Yield (position, JSON text of one record), from lines, or from one JSON document: an object or an array of them.
+
+    Raises `ObjectRefusedError` as `iterate_lines` does, and for a document that is neither.
+    """
+    for number, line in iterate_lines(source_object):
+        start = line.strip()
+        # A record on a line of its own starts with a brace and its first key; a bracket, or a brace alone, opens a
+        # document that goes on below.
+        if start in _DOCUMENT_STARTS or start.startswith(b"["):
+            yield from _iterate_document(source_object)
+            return
+        yield number, line
+        break
+    lines = iterate_lines(source_object)
+    next(lines, None)
+    yield from lines
+
+
+def _iterate_document(source_object: SourceObject) -> Iterator[tuple[int, msgspec.Raw]]:
+    payload = read_payload(source_object)
+    try:
+        if payload.lstrip().startswith(b"["):
+            records = msgspec.json.decode(payload, type=list[msgspec.Raw])
+        else:
+            records = [msgspec.json.decode(payload, type=msgspec.Raw)]
+    except msgspec.DecodeError as error:
+        raise ObjectRefusedError(
+            f"not one JSON document: {error}: expected JSON lines, one object, or an array of objects"
+        ) from error
+    yield from enumerate(records, start=1)
 
 
 def _iterate_gunzipped(file: _Readable) -> Iterator[bytes]:

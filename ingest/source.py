@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -151,6 +151,15 @@ class RowSink(Protocol):
 
     def refuse_row(self, position: int | None, field: str | None, reason: str, found: str = "") -> None:
         """Count one row as read and quarantined."""
+        ...
+
+
+@runtime_checkable
+class ChecksOptions(Protocol):
+    """A kind that can tell from sources.yml alone what is wrong with its options."""
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """What is wrong with the kind's own options; those of storage and of every kind are checked already."""
         ...
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from msgspec import UNSET, UnsetType
 
 from ingest.contracts import LITELLM_REQUESTS
+from ingest.source import RowSink
 from ingest.tokens.litellm_usage import (
     DETAIL_COLUMNS,
     NO_DETAILS,
@@ -204,6 +205,15 @@ def read_record(line: bytes | msgspec.Raw) -> tuple[Any, ...]:
         _read_extra(record, metadata),
         ",".join(repairs) or None,
     )
+
+
+def write_rows(sink: RowSink, rows: list[tuple[Any, ...]], positions: list[int]) -> None:
+    """Hand rows of `ROW_SCHEMA` with their positions to the sink, and forget them."""
+    columns = [pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), ROW_SCHEMA, strict=True)]
+    table = pa.Table.from_arrays(columns, schema=ROW_SCHEMA)
+    sink.write(table.append_column("_position", pa.array(positions, pa.int64())))
+    rows.clear()
+    positions.clear()
 
 
 def _decode(line: bytes | msgspec.Raw, repairs: list[str]) -> Record:

@@ -11,12 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 import msgspec
-import pyarrow as pa
 
 from ingest.contracts import LITELLM_REQUESTS, LandingTable
 from ingest.payload import iterate_lines, read_payload
 from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
-from ingest.tokens.litellm_records import ROW_SCHEMA, BadRecordError, read_record
+from ingest.tokens.litellm_records import ROW_SCHEMA, BadRecordError, read_record, write_rows
 from ingest.tokens.otel_spans import (
     Node,
     Span,
@@ -102,9 +101,9 @@ class OtelGenai:
                 field = _FIELDS.get(error.field or "", error.field)
                 sink.refuse_row(position, field, error.reason, error.found)
             if len(rows) >= _ROWS_PER_BATCH:
-                _write(sink, rows, positions)
+                write_rows(sink, rows, positions)
         if rows:
-            _write(sink, rows, positions)
+            write_rows(sink, rows, positions)
 
 
 def _choose_owners(options: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -311,11 +310,3 @@ def _read_nanoseconds(value: int | str | None, field: str) -> datetime | None:
 
 def _show(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat()
-
-
-def _write(sink: RowSink, rows: list[tuple[Any, ...]], positions: list[int]) -> None:
-    columns = [pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), ROW_SCHEMA, strict=True)]
-    table = pa.Table.from_arrays(columns, schema=ROW_SCHEMA)
-    sink.write(table.append_column("_position", pa.array(positions, pa.int64())))
-    rows.clear()
-    positions.clear()
