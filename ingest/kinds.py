@@ -16,6 +16,7 @@ from ingest.telemetry.opencost_allocation import OpencostAllocation
 from ingest.telemetry.vllm_prometheus import VllmPrometheus
 from ingest.telemetry.volcano import Volcano
 from ingest.tokens.gateway_log import GatewayLog
+from ingest.tokens.langfuse import Langfuse
 from ingest.tokens.litellm import Litellm
 from ingest.tokens.otel_genai import OtelGenai
 from ingest.tokens.provider_costs import ProviderCosts
@@ -37,6 +38,7 @@ KINDS: Final[dict[str, SourceKind]] = {
         VllmPrometheus(),
         Litellm(),
         OtelGenai(),
+        Langfuse(),
         GatewayLog(),
         ProviderCosts(),
     )

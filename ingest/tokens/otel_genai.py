@@ -32,7 +32,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOG_FORMAT: Final = ROW_SCHEMA.get_field_index("log_format")
 _EXTRA: Final = ROW_SCHEMA.get_field_index("_extra")
 _REPAIRS: Final = ROW_SCHEMA.get_field_index("_repairs")
-_PROVIDERS: Final = {  # the conventions' names, old and new, as gateways spell them
+PROVIDERS: Final = {  # the conventions' names, old and new, as gateways spell them
     "az.ai.openai": "azure",
     "azure.ai.openai": "azure",
     "az.ai.inference": "azure_ai",
@@ -219,7 +219,7 @@ def _read_call(
         "session_id": find("session_id"),
         "call_type": pick("gen_ai.operation.name", "llm.request.type"),
         "status": "failure" if is_error else "success",
-        "custom_llm_provider": None if provider is None else _PROVIDERS.get(str(provider), str(provider)),
+        "custom_llm_provider": None if provider is None else PROVIDERS.get(str(provider), str(provider)),
         "model": pick("gen_ai.response.model", "gen_ai.request.model"),
         "model_group": pick("gen_ai.request.model"),
         "api_base": pick("server.address"),
