@@ -21,6 +21,7 @@ sources: []
 #    kind: dcgm_prometheus
 #    location: "https://prometheus.example:9090"
 #    options: {since: 2026-10-01, token_env: PROMETHEUS_TOKEN}  # credentials by the name of a variable or a file
+#  - {name: openshift, kind: koku_ocp, location: "exports/koku/", options: {cluster: prod}}
 #  - {name: pods, kind: kube_pods, location: "exports/pods/", options: {cluster: prod}}
 #  - {name: gangs, kind: volcano, location: "exports/podgroups/", options: {cluster: prod}}
 #  - {name: workloads, kind: kueue, location: "exports/workloads/", options: {cluster: prod}}

@@ -22,6 +22,7 @@ from ingest.kube_tables import KUBE_WORKLOADS as KUBE_WORKLOADS
 from ingest.landing_table import AUDIT_COLUMNS as AUDIT_COLUMNS
 from ingest.landing_table import COUNT, DATE, FLAG, INSTANT, MONEY, NUMBER, RATE, TEXT
 from ingest.landing_table import LandingTable as LandingTable
+from ingest.sample_tables import KOKU_OCP_ROWS as KOKU_OCP_ROWS
 from ingest.sample_tables import KUBE_STATE_SAMPLES as KUBE_STATE_SAMPLES
 from ingest.sample_tables import VLLM_SAMPLES as VLLM_SAMPLES
 
@@ -363,6 +364,7 @@ def landing_tables() -> dict[str, LandingTable]:
         KUBE_WORKLOADS,
         KUBE_STATE_SAMPLES,
         VLLM_SAMPLES,
+        KOKU_OCP_ROWS,
         LITELLM_REQUESTS,
         PROVIDER_RESULTS,
         LLM_PRICES,

@@ -9,6 +9,7 @@ from ingest.billing.gcp_billing import GcpBilling
 from ingest.billing.invoice_csv import InvoiceCsv
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
+from ingest.telemetry.koku_ocp import KokuOcp
 from ingest.telemetry.kube_pods import KubePods
 from ingest.telemetry.kube_state_prometheus import KubeStatePrometheus
 from ingest.telemetry.kueue import Kueue
@@ -31,6 +32,7 @@ KINDS: Final[dict[str, SourceKind]] = {
         InvoiceCsv(),
         OpencostAllocation(),
         DcgmPrometheus(),
+        KokuOcp(),
         KubePods(),
         Volcano(),
         Kueue(),

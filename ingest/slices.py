@@ -20,6 +20,7 @@ from ingest import lake
 from ingest.contracts import (
     BILL_PERIODS,
     DCGM_SAMPLES,
+    KOKU_OCP_ROWS,
     KUBE_POD_GROUPS,
     KUBE_PODS,
     KUBE_STATE_SAMPLES,
@@ -37,6 +38,7 @@ DATA_THROUGH_SQL: Final = {
     OPENCOST_ALLOCATIONS.name: "window_end_at",
     **{table.name: "sampled_at" for table in (DCGM_SAMPLES, KUBE_STATE_SAMPLES, VLLM_SAMPLES)},
     **{table.name: "observed_at" for table in (KUBE_PODS, KUBE_POD_GROUPS, KUBE_WORKLOADS)},
+    KOKU_OCP_ROWS.name: "interval_end_at",
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
     PROVIDER_RESULTS.name: "bucket_end_at",
 }

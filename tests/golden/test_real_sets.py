@@ -31,6 +31,7 @@ SOURCES = {
     "gcp-nise": ("gcp_billing", "nise_gcp_billing/*.jsonl.gz"),
     "gcp-koku": ("gcp_billing", "gcp_billing_export_koku/*.csv"),
     "opencost": ("opencost_allocation", "opencost_api/*.json"),
+    "openshift-nise": ("koku_ocp", "nise_openshift_usage/*.csv.gz"),
     "dcgm-scrapes": ("dcgm_prometheus", "dcgm_exporter_real/*.prom"),
     "dcgm-answers": ("dcgm_prometheus", "dcgm_exporter_real/*.json"),
     "dcgm-ranges": ("dcgm_prometheus", "prometheus_query_range_dcgm/*.json"),
@@ -50,6 +51,7 @@ OPTIONS = {
     "claude-code": CLAUDE_CODE,
     "codex": CODEX,
     "trace": TRACE,
+    "openshift-nise": {"cluster": "ml-prod"},
 }
 ROWS = {
     "focus-1-0": 497,
@@ -71,6 +73,7 @@ ROWS = {
     "codex": 2,
     "langfuse": 11,
     "trace": 8_819,
+    "openshift-nise": 3_024,
     "litellm-payloads": 700,
     "litellm-spend-logs": 700,
     "litellm-example": 1,
@@ -316,3 +319,19 @@ def test_charges_without_a_currency_or_a_rate_are_held_back_not_guessed(warehous
     # OpenCost's example of an Enterprise export is in Canadian dollars.
     assert {(cause, currency) for cause, currency, _ in found} == {("no_currency", None), ("no_fx_rate", "CAD")}
     assert {usd for *_, usd in found} == {None}
+
+
+def test_gpu_hours_of_the_openshift_reports_are_those_of_the_file(warehouse, shared_data):
+    expected = duckdb.execute(
+        """select node, namespace, pod, count(distinct gpu_uuid), count(*), sum(cast(gpu_pod_uptime as bigint))
+        from read_csv(?, all_varchar = true) group by all order by all""",
+        [str(shared_data / "nise_openshift_usage/*-ocp_gpu_usage.csv.gz")],
+    ).fetchall()
+    found = warehouse.execute(
+        """select node_name, namespace, pod, count(distinct gpu_uuid), count(*), sum(held_seconds)
+        from staging.stg_koku_ocp__gpus where cluster_name = 'ml-prod' group by all order by all"""
+    ).fetchall()
+    assert found == expected
+    # Five whole H100 (one of them half the time), a whole A100, and one in two instances of one pod.
+    assert sum(row[3] for row in found) == 7
+    assert sum(row[5] for row in found) == 168 * (4 * 3600 + 1800 + 3000 + 2 * 3600)

@@ -32,6 +32,7 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
         "cluster",
         "gpus",
         "more-gpus",
+        "openshift",
         "pods",
         "gangs",
         "workloads",
