@@ -127,6 +127,28 @@ AZURE_COST_ROWS: Final = LandingTable(
     partition="billing_period_date",
 )
 
+_OCI_TEXTS = (
+    "line_item_reference_no line_item_tenant_id product_service product_compartment_id product_compartment_name "
+    "product_region product_availability_domain product_resource_id cost_subscription_id cost_product_sku "
+    "product_description cost_currency_code cost_billing_unit_readable cost_sku_unit_description cost_overage_flag "
+    "line_item_is_correction line_item_backreference_no tags"
+).split()
+_OCI_INSTANTS = "line_item_interval_usage_start line_item_interval_usage_end".split()
+_OCI_MONEY = (
+    "usage_billed_quantity usage_billed_quantity_overage cost_unit_price cost_unit_price_overage cost_my_cost "
+    "cost_my_cost_overage"
+).split()
+
+OCI_COST_ROWS: Final = LandingTable(
+    name="oci_cost_rows",
+    columns=(
+        *((name, TEXT) for name in _OCI_TEXTS),
+        *((name, INSTANT) for name in _OCI_INSTANTS),
+        *((name, MONEY) for name in _OCI_MONEY),
+    ),
+    partition="billing_period_date",
+)
+
 _INVOICE_TEXTS = (
     "provider account_id invoice_id invoice_status line_id charge_type sku description gpu_model resource_id "
     "resource_name project region unit currency commitment_id tags"
@@ -149,6 +171,7 @@ BILL_PERIODS: Final = {
     AWS_CUR_LINE_ITEMS.name: ("line_item_usage_start_date", "line_item_usage_end_date"),
     GCP_BILLING_ROWS.name: ("usage_start_time", "usage_end_time"),
     AZURE_COST_ROWS.name: ("charge_date", "charge_end_date"),
+    OCI_COST_ROWS.name: ("line_item_interval_usage_start", "line_item_interval_usage_end"),
     INVOICE_LINES.name: ("period_start", "period_end"),
 }
 """The tables of bills, with the columns of a charge's start and end."""

@@ -14,6 +14,7 @@ sources: []
 #  - {name: aws-cur, kind: aws_cur, location: "s3://cur-bucket/exports/hourly/"}
 #  - {name: gcp, kind: gcp_billing, location: "exports/gcp/"}
 #  - {name: azure, kind: azure_cost, location: "exports/azure/"}
+#  - {name: oci, kind: oci_cost, location: "exports/oci/"}
 #  - {name: neocloud, kind: invoice_csv, location: "invoices/"}
 #  - {name: cluster, kind: opencost_allocation, location: "exports/opencost/"}
 #  - {name: gpus, kind: dcgm_prometheus, location: "exports/dcgm/**/*.json"}

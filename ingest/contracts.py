@@ -16,6 +16,7 @@ from ingest.bill_tables import BILL_PERIODS as BILL_PERIODS
 from ingest.bill_tables import FOCUS_CHARGES as FOCUS_CHARGES
 from ingest.bill_tables import GCP_BILLING_ROWS as GCP_BILLING_ROWS
 from ingest.bill_tables import INVOICE_LINES as INVOICE_LINES
+from ingest.bill_tables import OCI_COST_ROWS as OCI_COST_ROWS
 from ingest.kube_tables import KUBE_POD_GROUPS as KUBE_POD_GROUPS
 from ingest.kube_tables import KUBE_PODS as KUBE_PODS
 from ingest.kube_tables import KUBE_WORKLOADS as KUBE_WORKLOADS
@@ -356,6 +357,7 @@ def landing_tables() -> dict[str, LandingTable]:
         AWS_CUR_LINE_ITEMS,
         GCP_BILLING_ROWS,
         AZURE_COST_ROWS,
+        OCI_COST_ROWS,
         INVOICE_LINES,
         OPENCOST_ALLOCATIONS,
         DCGM_SAMPLES,

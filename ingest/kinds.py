@@ -7,6 +7,7 @@ from ingest.billing.azure_cost import AzureCost
 from ingest.billing.focus import Focus
 from ingest.billing.gcp_billing import GcpBilling
 from ingest.billing.invoice_csv import InvoiceCsv
+from ingest.billing.oci_cost import OciCost
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
 from ingest.telemetry.koku_ocp import KokuOcp
@@ -29,6 +30,7 @@ KINDS: Final[dict[str, SourceKind]] = {
         AwsCur(),
         GcpBilling(),
         AzureCost(),
+        OciCost(),
         InvoiceCsv(),
         OpencostAllocation(),
         DcgmPrometheus(),

@@ -77,6 +77,7 @@ BREACHES = {
         "assert_law_1_azure_rows_add_up": "azure",
         "assert_law_1_gcp_rows_add_up": "gcp",
         "assert_law_1_invoice_lines_add_up": "invoice",
+        "assert_law_1_oci_rows_add_up": "oci",
     }.items()
 }
 """By the name of the test: what it must not let pass, done to the warehouse."""

@@ -28,6 +28,7 @@ SOURCES = {
     "azure-enterprise": ("azure_cost", "azure_export_header_variants/Enterprise.csv"),
     "azure-pay-as-you-go": ("azure_cost", "azure_export_header_variants/PayAsYouGo.csv"),
     "azure-nise": ("azure_cost", "nise_azure_cost/*.csv.gz"),
+    "oci": ("oci_cost", "oci_cost_report/*.csv.gz"),
     "gcp-nise": ("gcp_billing", "nise_gcp_billing/*.jsonl.gz"),
     "gcp-koku": ("gcp_billing", "gcp_billing_export_koku/*.csv"),
     "opencost": ("opencost_allocation", "opencost_api/*.json"),
@@ -65,6 +66,7 @@ ROWS = {
     "azure-enterprise": 1,
     "azure-pay-as-you-go": 1,
     "azure-nise": 512,
+    "oci": 117,
     "gcp-nise": 3_504,
     "gcp-koku": 25,
     "opencost": 3,
@@ -220,6 +222,20 @@ def test_the_ledger_bills_what_an_azure_export_bills(warehouse, shared_data, sou
     ).fetchone()
     # Each of two months is rounded once.
     assert abs(billed - sum_azure(shared_data / pattern, cost)) <= Decimal("0.000000001")
+
+
+def test_the_ledger_bills_what_an_oracle_report_bills(warehouse, shared_data):
+    ((expected,),) = duckdb.execute(
+        """select sum(round("cost/myCost"::decimal(38, 22), 18))::decimal(38, 18)
+        from read_csv(?, all_varchar = true, nullstr = '')""",
+        [str(shared_data / "oci_cost_report/*.csv.gz")],
+    ).fetchall()
+    lines = "select sum(billed_cost_local), sum(effective_cost_local) from intermediate.int_charges__oci_lines"
+    assert warehouse.execute(lines).fetchall() == [(expected, expected)]
+    (billed,) = warehouse.execute(
+        "select sum(billed_cost_usd) from marts.fct_cost_ledger where source_name = 'oci'"
+    ).fetchone()
+    assert billed == round(expected, 9)
 
 
 def test_a_savings_plan_costs_its_fee_where_it_was_used_and_negations_nothing(warehouse):

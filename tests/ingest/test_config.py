@@ -28,6 +28,7 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
         "aws-cur",
         "gcp",
         "azure",
+        "oci",
         "neocloud",
         "cluster",
         "gpus",

@@ -4,7 +4,7 @@
 
 {%- for model in [
     'stg_focus__charges', 'int_charges__aws_lines', 'int_charges__azure_lines', 'int_charges__gcp_lines',
-    'int_charges__invoice_lines'
+    'int_charges__oci_lines', 'int_charges__invoice_lines'
 ] %}
 {{ 'union all' if not loop.first }}
 select

@@ -28,6 +28,15 @@ with asked as (
         credit_local,
         cast(null as decimal(38, 18))
     from {{ ref('stg_gcp_billing__credits') }}
+    union all
+    select
+        'Oracle',
+        billing_account_id,
+        billing_period_start_date,
+        currency_code,
+        billed_cost_local,
+        cast(null as decimal(38, 18))
+    from {{ ref('stg_oci_cost__line_items') }}
 ),
 
 azure_asked as (
