@@ -12,10 +12,14 @@ from datetime import UTC
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
+import requests
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobProperties, BlobServiceClient
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 from ingest.retrying import LONGEST_ASKED_PAUSE_SECONDS, PassingError, read_retry_after, repeat
 from ingest.stores.ranged import RangedBody
@@ -23,6 +27,7 @@ from ingest.stores.stored import AZ_SCHEME, StorageError, StoredObject, choose_l
 
 _CONNECTION_STRING: Final = "AZURE_STORAGE_CONNECTION_STRING"
 _CREDENTIAL_VARIABLES: Final = ("AZURE_", "IDENTITY_", "MSI_")
+_CONNECTIONS: Final = 32
 _RANGE_BYTES: Final = 8 << 20
 _SHOWN_CHARACTERS: Final = 300
 _TRIED_AGAIN: Final = (408, 429, 500, 502, 503, 504)
@@ -112,7 +117,7 @@ def _make_client(options: Mapping[str, Any]) -> BlobServiceClient:
 @lru_cache(maxsize=32)
 def _cache_client(endpoint_url: str | None, settings: tuple[tuple[str, str], ...]) -> BlobServiceClient:
     connection_string = dict(settings).get(_CONNECTION_STRING)
-    transport: dict[str, Any] = {"retry_total": 0, "connection_timeout": 10, "read_timeout": 60}
+    transport: dict[str, Any] = {"retry_total": 0, "transport": _make_transport()}
     if connection_string is None and endpoint_url is None:
         raise ValueError(f"no storage account is named. {_NAME_ACCOUNT}")
     known = None
@@ -132,6 +137,16 @@ def _cache_client(endpoint_url: str | None, settings: tuple[tuple[str, str], ...
         raise ValueError(f"without a key of that account, options.endpoint_url must be https. {_NAME_ACCOUNT}")
     credential = known.credential if known is not None and is_known else DefaultAzureCredential()
     return BlobServiceClient(endpoint_url, credential=credential, **transport)
+
+
+def _make_transport() -> RequestsTransport:
+    """The library keeps ten connections, and downloads are more: it would open one anew, and warn, each time."""
+    session = requests.Session()
+    # As the library's own: of retries that are counted, the last error tells the address with its signature.
+    adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS, max_retries=Retry(total=False, redirect=False))
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return RequestsTransport(session=session, session_owner=False, connection_timeout=10, read_timeout=60)
 
 
 _NAME_ACCOUNT: Final = (

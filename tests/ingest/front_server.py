@@ -15,7 +15,7 @@ class FrontServer:
 
     def __init__(self, behind: str) -> None:
         self._behind = behind
-        self._pool = urllib3.PoolManager()
+        self._pool = urllib3.PoolManager(maxsize=32)
         self.failures: list[tuple[str, Reply | None]] = []
         self.asked_too: dict[str, str] = {}
         self.server = ScriptedServer(self.answer)

@@ -7,6 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +27,7 @@ from ingest import retrying
 from ingest.contracts import FOCUS_CHARGES
 from ingest.home import Home
 from ingest.landing import land
-from ingest.storage import StorageError, fetch, list_objects, open_stream
+from ingest.storage import Downloads, StorageError, fetch, list_objects, open_stream
 from ingest.stores import az
 from tests.ingest.azurite_server import ACCOUNT, ACCOUNT_KEY, AzuriteServer, connection_string
 from tests.ingest.certificates import write_certificate
@@ -159,6 +160,17 @@ def test_a_listing_of_many_pages_is_read_to_its_end_and_one_that_goes_round_is_r
     front.server.answer = lambda _: Reply(page, 200, {"Content-Type": "application/xml"})
     with pytest.raises(StorageError, match="came back to a page that was read"):
         list_objects(location, {}, tmp_path)
+
+
+def test_many_blobs_come_in_order_over_connections_that_are_kept(
+    container: ContainerClient, front: FrontServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    for number in range(48):
+        put(container, f"{number:02}.txt", f"{number}")
+    listed = list_objects(f"az://{container.container_name}/", {}, tmp_path)
+    with closing(Downloads(listed, {}, tmp_path / "scratch")) as downloads:
+        assert [downloads.take(stored).read_text() for stored in listed] == [f"{number}" for number in range(48)]
+    assert "pool is full" not in caplog.text
 
 
 def test_a_signature_that_expired_is_told_and_never_shown(
