@@ -9,7 +9,7 @@ from delivery.marts import Marts, MartsError
 from delivery.team_day import ModelUnitCosts, read_model_unit_costs
 
 WINDOW_DAYS = 90
-GPU_STATES = ("worked", "held_idle", "unallocated", "unknown")
+GPU_STATES = ("worked", "held_idle", "gang_wait", "starting", "unallocated", "unknown")
 _LISTED_WASTES = 10
 
 

@@ -22,6 +22,7 @@ TABLES = (
     "intermediate.int_tokens__price_sets",
     "intermediate.int_gpu__energy_pairs",
     "intermediate.int_gpu__energy_hours",
+    "intermediate.int_gpu__pod_starts",
 )
 
 
@@ -50,6 +51,26 @@ def _samples(day: date) -> list[dict[str, object]]:
                 }
             )
     return rows
+
+
+def _pods(day: date) -> list[dict[str, object]]:
+    """A pod of each day that is on its node at 00:05, and whose container runs at 03:00; dumped at noon."""
+    midnight = datetime.combine(day, datetime.min.time())
+    return [
+        {
+            "observed_at": midnight + timedelta(hours=12),
+            "cluster": "c1",
+            "pod_uid": f"train-1-{day}",
+            "namespace": "ml",
+            "pod": "train-1",
+            "phase": "Running",
+            "gpu_requests": "{}",
+            "created_at": midnight,
+            "scheduled_at": midnight + timedelta(minutes=5),
+            "first_container_started_at": midnight + timedelta(hours=3),
+            "usage_date": day,
+        }
+    ]
 
 
 def _requests(day: date) -> list[dict[str, object]]:
@@ -81,6 +102,7 @@ def _write(warehouse: Path, days: list[date]) -> None:
         warehouse,
         {
             "dcgm_samples": [row for day in days for row in _samples(day)],
+            "kube_pods": [row for day in days for row in _pods(day)],
             "litellm_requests": [row for day in days for row in _requests(day)],
             "llm_prices": [
                 {
@@ -172,3 +194,13 @@ def test_a_call_logged_twice_counts_once(full: Path) -> None:
     priced = [call for call in range(40) if call % 5 and call % 3]
     cost = sum(Decimal(100 + call + 7) * Decimal("1.25") / 1_000_000 for call in priced) * 3
     assert rows == [(120, 24, 120 - 3 * len(priced), cost)]
+
+
+def test_a_pod_starts_until_its_container_runs(full: Path) -> None:
+    # Held at 00:27, 01:07, 01:47 and 02:27 by a container that runs from 03:00: 20 minutes each, worked or not.
+    found = read_rows(
+        full,
+        """select usage_date, pod, cast(sum(gpu_hours) as decimal(18, 6))
+        from marts.fct_gpu_state_hours where gpu_state = 'starting' group by all order by all""",
+    )
+    assert found == [(day, "train-1", Decimal("1.333333")) for day in DAYS]

@@ -4,12 +4,27 @@
 -- Part of an instance, or of a whole card: an MPS client its thread percentage, a replica 1/replicas, else what pods
 -- share the instant get even parts. What is not given out, replicas unsold among it, is unallocated.
 {{ config(materialized='ephemeral') }}
-
 {%- set parts_per_slice = parts_per_mig_slice() %}
 
-with claimed as (
+with instances as (
     select
         instances.*,
+        starts.gang_wait_until_at,
+        starts.starting_until_at
+    from {{ ref('int_gpu__instances') }} as instances
+    left join {{ ref('int_gpu__devices') }} as devices using (usage_date, gpu_uuid)
+    left join {{ ref('int_gpu__pod_starts') }} as starts
+        on
+            instances.usage_date = starts.usage_date
+            and devices.cluster_name = starts.cluster_name
+            and instances.namespace = starts.namespace
+            and instances.pod = starts.pod
+            and instances.sampled_at >= starts.held_from_at and instances.sampled_at < starts.held_to_at
+),
+
+claimed as (
+    select
+        *,
         case
             when held_millionths is not null then 'node_share'
             when is_mps then 'mps'
@@ -24,7 +39,7 @@ with claimed as (
                 then {{ integer_div('instance_parts * thread_percent', '100') }}
             else {{ integer_div('instance_parts', 'greatest(coalesce(replica_count, 1), holder_count)') }}
         end as bigint) as card_parts
-    from {{ ref('int_gpu__instances') }} as instances
+    from instances
 ),
 
 -- Thread percentages are limits and may add up to more than the card.
@@ -81,6 +96,8 @@ select
     pod,
     case
         when pod = '' then 'unallocated'
+        when sampled_at < gang_wait_until_at then 'gang_wait'
+        when sampled_at < starting_until_at then 'starting'
         when activity_share is null then 'unknown'
         when activity_share < {{ policy_number('gpu_idle_activity_share', 0.05) }} then 'held_idle'
         else 'worked'
