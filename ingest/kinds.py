@@ -8,6 +8,7 @@ from ingest.billing.focus import Focus
 from ingest.billing.gcp_billing import GcpBilling
 from ingest.billing.invoice_csv import InvoiceCsv
 from ingest.billing.oci_cost import OciCost
+from ingest.reference.gpu_prices import GpuPrices
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
 from ingest.telemetry.koku_ocp import KokuOcp
@@ -45,5 +46,6 @@ KINDS: Final[dict[str, SourceKind]] = {
         Langfuse(),
         GatewayLog(),
         ProviderCosts(),
+        GpuPrices(),
     )
 }

@@ -20,6 +20,7 @@ from ingest import lake
 from ingest.contracts import (
     BILL_PERIODS,
     DCGM_SAMPLES,
+    GPU_PRICES,
     KOKU_OCP_ROWS,
     KUBE_POD_GROUPS,
     KUBE_PODS,
@@ -41,6 +42,7 @@ DATA_THROUGH_SQL: Final = {
     KOKU_OCP_ROWS.name: "interval_end_at",
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
     PROVIDER_RESULTS.name: "bucket_end_at",
+    GPU_PRICES.name: "as_of",
 }
 """Up to which instant the rows of a table tell."""
 
