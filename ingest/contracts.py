@@ -17,6 +17,7 @@ from ingest.bill_tables import FOCUS_CHARGES as FOCUS_CHARGES
 from ingest.bill_tables import GCP_BILLING_ROWS as GCP_BILLING_ROWS
 from ingest.bill_tables import INVOICE_LINES as INVOICE_LINES
 from ingest.bill_tables import OCI_COST_ROWS as OCI_COST_ROWS
+from ingest.job_tables import SLURM_JOBS as SLURM_JOBS
 from ingest.kube_tables import KUBE_POD_GROUPS as KUBE_POD_GROUPS
 from ingest.kube_tables import KUBE_PODS as KUBE_PODS
 from ingest.kube_tables import KUBE_WORKLOADS as KUBE_WORKLOADS
@@ -371,6 +372,7 @@ def landing_tables() -> dict[str, LandingTable]:
         LITELLM_REQUESTS,
         PROVIDER_RESULTS,
         GPU_PRICES,
+        SLURM_JOBS,
         LLM_PRICES,
         *DATED_FACTS.values(),
         DELIVERIES,

@@ -8,6 +8,7 @@ from ingest.billing.focus import Focus
 from ingest.billing.gcp_billing import GcpBilling
 from ingest.billing.invoice_csv import InvoiceCsv
 from ingest.billing.oci_cost import OciCost
+from ingest.jobs.slurm_sacct import SlurmSacct
 from ingest.reference.gpu_prices import GpuPrices
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
@@ -47,5 +48,6 @@ KINDS: Final[dict[str, SourceKind]] = {
         GatewayLog(),
         ProviderCosts(),
         GpuPrices(),
+        SlurmSacct(),
     )
 }

@@ -29,6 +29,7 @@ from ingest.contracts import (
     LITELLM_REQUESTS,
     OPENCOST_ALLOCATIONS,
     PROVIDER_RESULTS,
+    SLURM_JOBS,
     VLLM_SAMPLES,
     LandingTable,
 )
@@ -43,6 +44,7 @@ DATA_THROUGH_SQL: Final = {
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
     PROVIDER_RESULTS.name: "bucket_end_at",
     GPU_PRICES.name: "as_of",
+    SLURM_JOBS.name: "reported_at",
 }
 """Up to which instant the rows of a table tell."""
 

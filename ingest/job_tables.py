@@ -1,0 +1,42 @@
+"""The landing tables of what schedulers say of jobs. A row is one attempt of a job as one report tells of it."""
+
+from typing import Final
+
+from ingest.landing_table import COUNT, INSTANT, NUMBER, TEXT, LandingTable
+
+SLURM_JOBS: Final = LandingTable(
+    name="slurm_jobs",
+    columns=(
+        ("cluster", TEXT),
+        ("job_id", TEXT),  # JobIDRaw: a number of its own for each task of an array
+        ("job_label", TEXT),  # JobID: 123, 123_4 of an array, 123+1 of a heterogeneous job
+        ("job_name", TEXT),
+        ("account", TEXT),
+        ("user_name", TEXT),
+        ("partition_name", TEXT),
+        ("qos", TEXT),
+        ("state", TEXT),  # without who cancelled it
+        ("exit_code", TEXT),
+        ("reason", TEXT),
+        ("reservation", TEXT),
+        ("node_list", TEXT),
+        ("comment", TEXT),
+        ("wckey", TEXT),
+        ("gpu_model", TEXT),  # of AllocTRES, where it is typed
+        ("gpu_count", COUNT),
+        ("requested_gpu_count", COUNT),
+        ("node_count", COUNT),
+        ("cpu_count", COUNT),
+        ("restart_count", COUNT),
+        ("elapsed_seconds", COUNT),
+        ("suspended_seconds", COUNT),
+        ("time_limit_minutes", COUNT),
+        ("energy_joules", NUMBER),
+        ("submitted_at", INSTANT),
+        ("eligible_at", INSTANT),
+        ("started_at", INSTANT),
+        ("ended_at", INSTANT),
+        ("reported_at", INSTANT),
+    ),
+    partition="usage_date",
+)
