@@ -10,7 +10,8 @@ with pods as (
         namespace,
         pod,
         pod_id,
-        max(pod_group_name) as pod_group_name,
+        max(owner_id) as owner_id,
+        max(pod_group_name) as own_group_name,
         max(pod_group_pod_count) as pod_group_pod_count,
         min(created_at) as created_at,
         min(scheduled_at) as scheduled_at,
@@ -34,23 +35,51 @@ group_sizes as (
     group by usage_date, cluster_name, namespace, pod_group_name
 ),
 
-members as (
+-- The pods of a job that Kueue lets start are of no group: job and workload have one owner.
+workload_sizes as (
+    select
+        usage_date,
+        cluster_name,
+        owner_id,
+        max(workload_name) as workload_name,
+        max(min_pod_count) as min_pod_count
+    from {{ ref('stg_kube__workloads') }}
+    where owner_id is not null and usage_date in (select usage_date from {{ source('build', 'touched_days') }})
+    group by usage_date, cluster_name, owner_id
+),
+
+grouped as (
     select
         pods.*,
-        coalesce(group_sizes.min_pod_count, pods.pod_group_pod_count) as gang_pod_count,
-        count(*) over gang as seen_pod_count,
-        row_number() over (
-            partition by pods.usage_date, pods.cluster_name, pods.namespace, pods.pod_group_name
-            order by pods.scheduled_at nulls last, pods.pod_id
-        ) as member_number
+        coalesce(pods.own_group_name, workload_sizes.workload_name) as pod_group_name,
+        coalesce(
+            group_sizes.min_pod_count,
+            pods.pod_group_pod_count,
+            case when pods.own_group_name is null then workload_sizes.min_pod_count end
+        ) as gang_pod_count
     from pods
     left join group_sizes
         on
             pods.usage_date = group_sizes.usage_date
             and pods.cluster_name is not distinct from group_sizes.cluster_name
             and pods.namespace = group_sizes.namespace
-            and pods.pod_group_name = group_sizes.pod_group_name
-    window gang as (partition by pods.usage_date, pods.cluster_name, pods.namespace, pods.pod_group_name)
+            and pods.own_group_name = group_sizes.pod_group_name
+    left join workload_sizes
+        on
+            pods.usage_date = workload_sizes.usage_date
+            and pods.cluster_name is not distinct from workload_sizes.cluster_name
+            and pods.owner_id = workload_sizes.owner_id
+),
+
+members as (
+    select
+        *,
+        count(*) over (partition by usage_date, cluster_name, namespace, pod_group_name) as seen_pod_count,
+        row_number() over (
+            partition by usage_date, cluster_name, namespace, pod_group_name
+            order by scheduled_at nulls last, pod_id
+        ) as member_number
+    from grouped
 ),
 
 -- The gang is whole when the last one that it needs is put on a node.
