@@ -5,13 +5,14 @@ its end. Legacy names (`lineItem/UnblendedCost`, `resourceTags/user:team`) land 
 contract does not name, most of `product/…`, are kept as JSON in `_extra`. Landing table: aws_cur_line_items.
 """
 
-from collections.abc import Callable
-from typing import ClassVar, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Final
 
 from ingest.billing.bill_format import BillFormat
+from ingest.billing.bill_options import check_bill_options
 from ingest.billing.tabular import read_bill
 from ingest.contracts import AWS_CUR_LINE_ITEMS, LandingTable
-from ingest.source import RowSink, ServerKind, SourceObject
+from ingest.source import OptionProblem, RowSink, ServerKind, SourceObject
 
 _KNOWN_TYPES: Final = (
     "Usage DiscountedUsage SavingsPlanCoveredUsage SavingsPlanNegation SavingsPlanRecurringFee SavingsPlanUpfrontFee "
@@ -106,6 +107,10 @@ class AwsCur:
     server: ClassVar[ServerKind | None] = None
     claim_columns: ClassVar[tuple[str, ...]] = AWS_CUR.claim_columns
     sub_account_column: ClassVar[str] = "line_item_usage_account_id"
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """Those of `check_bill_options`."""
+        yield from check_bill_options(AWS_CUR, options)
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write every readable row, refuse the others by line and field; options as `read_bill` says."""

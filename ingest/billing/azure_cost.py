@@ -6,13 +6,15 @@ amortised export are two views of one bill: `options.view` of a source says whic
 azure_cost_rows.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from ingest.billing.bill_format import BillFormat
+from ingest.billing.bill_options import check_bill_options
 from ingest.billing.tabular import read_bill
 from ingest.contracts import AZURE_COST_ROWS, LandingTable
-from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
+from ingest.source import ObjectRefusedError, OptionProblem, RowSink, ServerKind, SourceObject
 
 VIEWS: Final = ("actual", "amortized")
 UNSAID: Final = "unsaid"
@@ -92,6 +94,12 @@ class AzureCost:
     server: ClassVar[ServerKind | None] = None
     claim_columns: ClassVar[tuple[str, ...]] = AZURE_COST.claim_columns
     sub_account_column: ClassVar[str] = "subscription_id"
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """Those of `check_bill_options`, and `view`."""
+        yield from check_bill_options(AZURE_COST, options, "view")
+        if options.get("view", UNSAID) not in (*VIEWS, UNSAID):
+            yield OptionProblem("view", repr(options["view"]), " or ".join(VIEWS))
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write every readable row, refuse the others by line and field.

@@ -4,12 +4,14 @@ Source: https://focus.finops.org; AWS, Azure, Google Cloud exports and anything 
 the contract does not name (`x_…` and others) are kept as JSON in `_extra`.
 """
 
-from typing import ClassVar, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
 
 from ingest.billing.bill_format import BillFormat
+from ingest.billing.bill_options import check_bill_options
 from ingest.billing.tabular import read_bill
 from ingest.contracts import FOCUS_CHARGES, LandingTable
-from ingest.source import RowSink, ServerKind, SourceObject
+from ingest.source import OptionProblem, RowSink, ServerKind, SourceObject
 from ingest.values import CURRENCY_PATTERN
 
 
@@ -73,6 +75,10 @@ class Focus:
     server: ClassVar[ServerKind | None] = None
     claim_columns: ClassVar[tuple[str, ...]] = FOCUS.claim_columns
     sub_account_column: ClassVar[str] = "sub_account_id"
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """Those of `check_bill_options`."""
+        yield from check_bill_options(FOCUS, options)
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write every readable row, refuse the others by line and field.

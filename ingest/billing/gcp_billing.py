@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ingest.bill_tables import GCP_FIELDS
 from ingest.billing.bill_format import BillFormat, ListShape
+from ingest.billing.bill_options import check_bill_options
 from ingest.billing.tabular import read_bill
 from ingest.contracts import GCP_BILLING_ROWS, LandingTable
 from ingest.server_options import SERVER_OPTIONS, check_names
@@ -121,6 +122,10 @@ class GcpBilling:
     server: ClassVar[ServerKind | None] = GcpBigqueryKind()
     claim_columns: ClassVar[tuple[str, ...]] = GCP_BILLING.claim_columns
     sub_account_column: ClassVar[str] = "project_id"
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """Those of `check_bill_options`."""
+        yield from check_bill_options(GCP_BILLING, options)
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write every readable row, refuse the others by line and field; options as `read_bill` says."""

@@ -7,19 +7,20 @@ of its lines. Landing table: invoice_lines.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
 from ingest.billing.bill_format import BillFormat
+from ingest.billing.bill_options import check_bill_options
 from ingest.billing.claims import Claim, ClaimSink
 from ingest.billing.statements import is_statement, read_statement
 from ingest.billing.tabular import read_bill
 from ingest.billing.typed_select import quote_literal
 from ingest.contracts import INVOICE_LINES, LandingTable
-from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
+from ingest.source import ObjectRefusedError, OptionProblem, RowSink, ServerKind, SourceObject
 from ingest.wording import list_names
 
 CHARGE_TYPES: Final = (
@@ -77,6 +78,18 @@ class InvoiceCsv:
     server: ClassVar[ServerKind | None] = None
     claim_columns: ClassVar[tuple[str, ...]] = INVOICE.claim_columns
     sub_account_column: ClassVar[str] = "project"
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """Those of `check_bill_options`, and `charge_types`."""
+        yield from check_bill_options(INVOICE, options, "charge_types")
+        given = options.get("charge_types") or {}
+        if not isinstance(given, Mapping):
+            yield OptionProblem("charge_types", repr(given), "a map of the file's words to charge types")
+            return
+        for word, charge_type in given.items():
+            if charge_type not in CHARGE_TYPES:
+                allowed = list_names(str(charge_type), CHARGE_TYPES)
+                yield OptionProblem(f"charge_types.{word}", repr(charge_type), allowed)
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write every readable line, refuse the others by line and field.

@@ -6,12 +6,14 @@ for each tag. Reports of usage have no cost and are none of these; FOCUS reports
 oci_cost_rows.
 """
 
-from typing import ClassVar, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
 
 from ingest.billing.bill_format import BillFormat
+from ingest.billing.bill_options import check_bill_options
 from ingest.billing.tabular import read_bill
 from ingest.contracts import OCI_COST_ROWS, LandingTable
-from ingest.source import RowSink, ServerKind, SourceObject
+from ingest.source import OptionProblem, RowSink, ServerKind, SourceObject
 
 _TAG: Final = "tags/"
 
@@ -76,6 +78,10 @@ class OciCost:
     server: ClassVar[ServerKind | None] = None
     claim_columns: ClassVar[tuple[str, ...]] = OCI_COST.claim_columns
     sub_account_column: ClassVar[str] = "product_compartment_id"
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """Those of `check_bill_options`."""
+        yield from check_bill_options(OCI_COST, options)
 
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
         """Write every readable row, refuse the others by line and field; options as `read_bill` says."""

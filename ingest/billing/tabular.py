@@ -16,12 +16,12 @@ from duckdb.sqltypes import DuckDBPyType
 
 from ingest.billing import typed_select
 from ingest.billing.bill_format import BillFormat
+from ingest.billing.bill_options import read_columns, read_date_format
 from ingest.billing.claims import Claim, ClaimSink
 from ingest.billing.json_lines import batch_lines, is_json
 from ingest.billing.typed_select import SourceColumns
 from ingest.payload import iterate_blocks
 from ingest.source import ObjectRefusedError, RowSink, SourceObject
-from ingest.wording import list_names
 
 _ROWS_PER_BATCH: Final = 20_000
 _HEADER_BYTES: Final = 1 << 20
@@ -78,13 +78,13 @@ class _BillReader:
     def __init__(
         self, form: BillFormat, connection: duckdb.DuckDBPyConnection, source_object: SourceObject, sink: RowSink
     ) -> None:
-        form = replace(form, renamed=_read_columns(form, "columns", source_object.options))
+        form = replace(form, renamed=read_columns(form, "columns", source_object.options))
         self._form = form
         self._connection = connection
         self._object = source_object
         self._sink = sink
-        self._defaults = _read_columns(form, "defaults", source_object.options)
-        self._date_format = _read_date_format(source_object.options)
+        self._defaults = read_columns(form, "defaults", source_object.options)
+        self._date_format = read_date_format(source_object.options)
 
     def read_csv(self) -> None:
         form, connection, sink = self._form, self._connection, self._sink
@@ -365,33 +365,6 @@ def _text_of(column: str, found: str, *, is_extra: bool) -> str:
         if found.startswith(("MAP", "STRUCT")) or found.endswith("]")
         else f"{column}::varchar"
     )
-
-
-def _read_columns(form: BillFormat, option: str, options: Mapping[str, Any]) -> dict[str, str]:
-    """An option that gives contract columns texts."""
-    given = options.get(option) or {}
-    if not isinstance(given, Mapping):
-        raise ObjectRefusedError(f"options.{option} of the source: expected columns with values, found {given!r}")
-    texts: dict[str, str] = {}
-    for name, value in given.items():
-        key = form.find_column(str(name))
-        if key is None:
-            allowed = list_names(str(name), form.column_names)
-            raise ObjectRefusedError(
-                f"options.{option} of the source: {name} is no {form.name} column; allowed: {allowed}", field=str(name)
-            )
-        texts[key] = str(value)
-    return texts
-
-
-def _read_date_format(options: Mapping[str, Any]) -> str | None:
-    given = options.get("date_format")
-    if given is not None and given not in (typed_select.MONTH_FIRST, typed_select.DAY_FIRST):
-        raise ObjectRefusedError(
-            f"options.date_format of the source: found {given!r}; allowed: {typed_select.MONTH_FIRST}, "
-            f"{typed_select.DAY_FIRST}"
-        )
-    return given
 
 
 def _first_line(error: Exception) -> str:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from ingest.config import ConfigError, load_sources
 from ingest.contracts import INVOICE_LINES, QUARANTINE
 from ingest.home import Home
+from ingest.kinds import KINDS
 from ingest.landing import SourceReport, land
 from tests.ingest.landed import check_counts, configure, find, query, write
 
@@ -197,16 +199,26 @@ def test_digitaloceans_shape_lands_by_a_map_of_columns(home: Home, shared_data: 
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ("columns: {skew: product}", "options.columns of the source: skew is no invoice column; allowed: account_id"),
-        ("columns: {sku: produkt}", "sku is to be read from produkt, which is not there: found provider"),
-        ("columns: 7", "options.columns of the source: expected columns with values, found 7"),
-        ("charge_types: {Taxes: taxes}", "Taxes is to be taxes, which is no charge type; allowed: adjustment"),
-        ("charge_types: tax", "options.charge_types of the source: expected words with types"),
+        ("columns: {skew: product}", "options.columns.skew (line 3): found no invoice column; allowed: account_id"),
+        ("columns: 7", "options.columns (line 3): found 7; allowed: a map of columns to the file's own header"),
+        ("columns: {sku: [a]}", "options.columns.sku (line 3): found ['a']; allowed: the file's own header"),
+        ("colums: {sku: a}", "found an unknown option; allowed: charge_types, columns"),
+        ("charge_types: {Taxes: taxes}", "options.charge_types.Taxes (line 3): found 'taxes'; allowed: adjustment"),
+        ("charge_types: tax", "options.charge_types (line 3): found 'tax'; allowed: a map of the file's words"),
         ("defaults: {curency: USD}", "did you mean currency?"),
+        ("date_format: ymd", "options.date_format (line 3): found 'ymd'; allowed: m/d/y or d/m/y"),
     ],
 )
-def test_a_map_that_does_not_fit_says_what_would(home: Home, wrong: str, told: str):
-    write(home.path / "invoices/2026-09.csv", f"{HEADER}\n{line()}\n")
+def test_options_that_do_not_fit_are_told_when_sources_are_read(home: Home, wrong: str, told: str):
     configure(home, f"{{name: neo, kind: invoice_csv, location: invoices/, options: {{{wrong}}}}}")
+    with pytest.raises(ConfigError) as caught:
+        load_sources(home, KINDS)
+    assert told in "\n".join(caught.value.problems)
+
+
+def test_a_map_of_a_header_that_is_not_there_says_what_is(home: Home):
+    write(home.path / "invoices/2026-09.csv", f"{HEADER}\n{line()}\n")
+    configure(home, "{name: neo, kind: invoice_csv, location: invoices/, options: {columns: {sku: produkt}}}")
     assert find(land(home), "neo").deliveries_refused == 1
-    assert told in query(home, QUARANTINE, "reason where scope = 'object'")[0][0]
+    reason = query(home, QUARANTINE, "reason where scope = 'object'")[0][0]
+    assert "sku is to be read from produkt, which is not there: found provider" in reason
