@@ -38,9 +38,11 @@ _TIMES: Final = {"Submit": "submitted_at", "Eligible": "eligible_at", "Start": "
 _COUNTS: Final = {"ElapsedRaw": "elapsed_seconds", "TimelimitRaw": "time_limit_minutes", "Restarts": "restart_count"}
 _SPANS: Final = {"Elapsed": "elapsed_seconds", "Suspended": "suspended_seconds"}
 _NOTHING: Final = frozenset({"", "Unknown", "None", "None assigned", "N/A", "(null)", "INVALID", "UNLIMITED"})
-_SPAN: Final = re.compile(r"^(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)(?:\.\d+)?$")
+_SPAN: Final = re.compile(r"^(?:(\d{1,5})-)?(?:(\d{1,6}):)?(\d{1,6}):(\d{1,6})(?:\.\d+)?$")
 _GPUS: Final = re.compile(r"(?:^|,)gres/gpu=(\d+)")
 _TYPED_GPUS: Final = re.compile(r"(?:^|,)gres/gpu:([^=,]+)=(\d+)")
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
+_ENERGY: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([KMG]?)")
 _ENERGY_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -144,36 +146,48 @@ def _read_job(fields: list[str], cells: list[str], zone: ZoneInfo) -> dict[str, 
         if job.get(name, "") not in _NOTHING and job[name] != "Partition_Limit":
             row[column] = _read_count(name, job[name])
     row |= _read_resources(job["AllocTRES"])
-    requested = _GPUS.search(job.get("ReqTRES", ""))
-    row["requested_gpu_count"] = int(requested[1]) if requested else None
-    energy = re.fullmatch(r"([\d.]+)([KMG]?)", job.get("ConsumedEnergyRaw", "") or job.get("ConsumedEnergy", ""))
-    row["energy_joules"] = float(energy[1]) * _ENERGY_UNITS[energy[2]] if energy else None
+    row["requested_gpu_count"] = _count_gpus("ReqTRES", job.get("ReqTRES", ""))
+    field = "ConsumedEnergyRaw" if job.get("ConsumedEnergyRaw") else "ConsumedEnergy"
+    if job.get(field, "") not in _NOTHING:
+        row["energy_joules"] = _read_energy(field, job[field])
     return row
 
 
+def _read_energy(field: str, text: str) -> float:
+    energy = _ENERGY.fullmatch(text)
+    if energy is None:
+        raise _FieldError(field, "not an energy in joules", text[:64])
+    return float(energy[1]) * _ENERGY_UNITS[energy[2]]
+
+
+def _count_gpus(field: str, resources: str) -> int | None:
+    """The GPUs of a TRES list; None where it names none. Its typed entries tell the same GPUs again."""
+    counts = _GPUS.findall(resources) or [count for _, count in _TYPED_GPUS.findall(resources)]
+    return sum(_read_count(field, count) for count in counts) if counts else None
+
+
 def _read_resources(allocated: str) -> dict[str, Any]:
-    """GPUs, nodes and CPUs of AllocTRES; its typed entries tell the same GPUs again. Empty: it never started."""
+    """GPUs, nodes and CPUs of AllocTRES. Empty: it never started."""
     typed = _TYPED_GPUS.findall(allocated)
-    whole = _GPUS.search(allocated)
-    gpus = int(whole[1]) if whole else sum(int(count) for _, count in typed)
+    gpus = _count_gpus("AllocTRES", allocated) or 0
     counts = dict(item.split("=", 1) for item in allocated.split(",") if "=" in item)
     return {
         "gpu_model": ",".join(sorted(name for name, _ in typed)) or None,
         "gpu_count": gpus if allocated else None,
-        "node_count": int(counts["node"]) if counts.get("node", "").isdigit() else None,
-        "cpu_count": int(counts["cpu"]) if counts.get("cpu", "").isdigit() else None,
+        "node_count": _read_count("AllocTRES", counts["node"]) if "node" in counts else None,
+        "cpu_count": _read_count("AllocTRES", counts["cpu"]) if "cpu" in counts else None,
     }
 
 
 def _read_time(field: str, text: str, zone: ZoneInfo) -> datetime:
     """Epoch seconds, or local text; of an hour that comes twice the first one."""
     try:
-        instant = datetime.fromtimestamp(int(text), UTC) if text.isdigit() else datetime.fromisoformat(text)
+        instant = datetime.fromtimestamp(int(text), UTC) if text.isdecimal() else datetime.fromisoformat(text)
+        aware = instant if instant.tzinfo else instant.replace(tzinfo=zone)
+        return aware.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError):
         reason = "not a time: expected epoch seconds (SLURM_TIME_FORMAT=%s) or 2026-09-01T10:00:00"
         raise _FieldError(field, reason, text[:64]) from None
-    aware = instant if instant.tzinfo else instant.replace(tzinfo=zone)
-    return aware.astimezone(UTC).replace(tzinfo=None)
 
 
 def _read_span(field: str, text: str) -> int:
@@ -186,6 +200,6 @@ def _read_span(field: str, text: str) -> int:
 
 
 def _read_count(field: str, text: str) -> int:
-    if not text.isdigit():
+    if not _COUNT.fullmatch(text):
         raise _FieldError(field, "not a count", text[:64])
     return int(text)

@@ -134,3 +134,31 @@ def test_options_are_judged_when_sources_are_read(home: Home, option: str):
     configure(home, f"{{name: jobs, kind: slurm_sacct, location: sacct/, options: {{{option}}}}}")
     with pytest.raises(ConfigError, match=option.partition(":")[0]):
         load_sources(home, KINDS)
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ("ElapsedRaw", "²"),
+        ("ElapsedRaw", "9" * 20),
+        ("Start", "²"),
+        ("Start", "0001-01-01T00:00:00"),
+        ("AllocTRES", "gres/gpu=" + "9" * 20),
+    ],
+)
+def test_a_line_that_no_column_can_hold_costs_itself_alone(field: str, found: str, read_object: ReadObject):
+    result = read(read_object, TRAIN, changed(JobIDRaw="4712", **{field: found}), timezone="Asia/Shanghai")
+    assert [row["job_id"] for row in result.rows] == ["4711"]
+    assert [refused[:2] for refused in result.refused] == [(3, field)]
+
+
+def test_an_energy_that_is_no_number_is_refused(read_object: ReadObject):
+    fields = ["JobIDRaw", "State", "Submit", "AllocTRES", "ConsumedEnergyRaw"]
+    result = read_object(SlurmSacct(), "7|RUNNING|1788220800|gres/gpu=2|1.2.3K", fields=fields)
+    assert [refused[1] for refused in result.refused] == ["ConsumedEnergyRaw"]
+
+
+def test_gpus_asked_for_by_type_alone_are_counted(read_object: ReadObject):
+    fields = ["JobIDRaw", "State", "Submit", "AllocTRES", "ReqTRES"]
+    (row,) = read_object(SlurmSacct(), "7|PENDING|1788220800||gres/gpu:a100=2,gres/gpu:h100=4", fields=fields).rows
+    assert (row["requested_gpu_count"], row["gpu_count"]) == (6, None)
