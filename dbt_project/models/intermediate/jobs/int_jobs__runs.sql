@@ -20,15 +20,15 @@ timed as (
     select
         *,
         coalesce(eligible_at, submitted_at) as waited_from_at,
-        -- Suspended time holds no GPU.
+        -- Suspended time holds no GPU; Slurm's elapsed time is without it already.
         case
             when started_at is null then 0
             else
                 coalesce(
                     elapsed_seconds,
                     {{ integer_div(milliseconds_between('started_at', 'coalesce(ended_at, reported_at)'), '1000') }}
+                    - coalesce(suspended_seconds, 0)
                 )
-                - coalesce(suspended_seconds, 0)
         end as held_seconds
     from newest
 )
