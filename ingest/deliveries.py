@@ -15,6 +15,7 @@ from ingest.billing.manifests import (
     read_manifest,
 )
 from ingest.billing.statements import find_unread_bills
+from ingest.config import SourceConfig
 from ingest.landing_run import needs_reading
 from ingest.registry import LANDED, RegistryRow
 from ingest.storage import StoredObject
@@ -36,6 +37,7 @@ class Delivery:
     areas: Sequence[str] = ()
     refusal: str | None = None
     row_counts: Mapping[str, int] = field(default_factory=dict)  # what a manifest says of its objects, by uri
+    is_no_bill: bool = False
     note: str | None = None  # what is told of a delivery that is landed all the same
 
     def owns(self, uri: str) -> bool:
@@ -60,6 +62,7 @@ def plan_deliveries(
     known: Known,
     options_id: str,
     read_payload: Callable[[StoredObject], bytes],
+    source: SourceConfig,
 ) -> DeliveryPlan:
     """Group the objects; only deliveries with something to do are in the plan.
 
@@ -75,9 +78,12 @@ def plan_deliveries(
     taken = set(manifests)
     areas: list[str] = []
     for uri in governing:
-        delivery = _follow_manifest(by_uri[uri], by_uri, known, pending, options_id, read_payload)
+        delivery = _follow_manifest(by_uri[uri], by_uri, known, pending, options_id, read_payload, source)
         areas += delivery.areas
         taken |= {item.uri for item in delivery.objects}
+        if delivery.is_no_bill:
+            plan.set_aside += [(item, "an export that is no bill") for item in (by_uri[uri], *delivery.objects)]
+            continue
         if delivery.pending or uri in pending:
             plan.deliveries.append(delivery)
     plan.set_aside += [(by_uri[uri], "a manifest above it counts") for uri in manifests if uri not in governing]
@@ -114,6 +120,7 @@ def _follow_manifest(
     pending: set[str],
     options_id: str,
     read_payload: Callable[[StoredObject], bytes],
+    source: SourceConfig,
 ) -> Delivery:
     areas = list_areas(manifest.uri)
     delivery = Delivery(manifest.uri, [], set(), read_version(get_folder(manifest.uri), [manifest]), manifest, areas)
@@ -139,7 +146,12 @@ def _follow_manifest(
     changed = pending & set(uris)
     # Fewer or other parts than were landed: the bill is made of all its parts anew.
     delivery.pending = set(uris) if manifest.uri in pending and (changed or had != set(uris)) else set(changed)
-    delivery.refusal = _find_what_is_amiss(manifest, found, by_uri, known, options_id) or document.find_row_gap()
+    delivery.is_no_bill = document.is_no_bill
+    delivery.refusal = (
+        document.tell_other_kind(source.kind, source.options.get("view"))
+        or _find_what_is_amiss(manifest, found, by_uri, known, options_id)
+        or document.find_row_gap()
+    )
     if len(named) != len(uris):
         delivery.note = f"names {len(named) - len(uris)} part(s) a second time; each was read once"
     return delivery

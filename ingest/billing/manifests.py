@@ -15,6 +15,12 @@ from typing import Any, Final
 from ingest.storage import REMOTE_SCHEMES
 
 _DATA_SUFFIXES: Final = (".parquet", ".csv", ".csv.gz", ".csv.zip")
+_READ_AS: Final = {
+    "FocusCost": ("focus", None),
+    "ActualCost": ("azure_cost", "actual"),
+    "AmortizedCost": ("azure_cost", "amortized"),
+}
+_NO_BILLS: Final = ("PriceSheet", "ReservationDetails", "ReservationRecommendations", "ReservationTransactions")
 _NO_DATA: Final = "/cost_and_usage_data_status/"
 
 
@@ -38,6 +44,23 @@ class Manifest:
     parts: Sequence[NamedPart]
     row_count: int | None = None
     submitted_at: datetime | None = None
+    export_type: str | None = None  # as Azure names it
+
+    @property
+    def is_no_bill(self) -> bool:
+        return self.export_type in _NO_BILLS
+
+    def tell_other_kind(self, kind: str, view: object) -> str | None:
+        """Why it is not for a source of this kind and view."""
+        other = _READ_AS.get(self.export_type or "")
+        if other is None or other == (kind, view) or (other[0] == kind and view is None):
+            return None
+        told = f"is of an export of type {self.export_type}"
+        if other[0] != kind:
+            return (
+                f"{told}, which kind {other[0]} reads: give it a source of that kind, and let `location` reach it alone"
+            )
+        return f"{told}, and options.view of the source says {view}: give each export a source of its own"
 
     def find_row_gap(self) -> str | None:
         """How the rows of its parts are not the rows that it says there are."""
@@ -85,9 +108,13 @@ def read_manifest(payload: bytes) -> Manifest:
     named = next(_list_named(document), None)
     if named is None:
         raise ManifestError("not a manifest: found no dataFiles, reportKeys or blobs")
-    run = document.get("runInfo")
+    run, export = document.get("runInfo"), document.get("exportConfig")
+    export_type = export.get("type") if isinstance(export, dict) else None
     return Manifest(
-        named, _read_count(document.get("dataRowCount")), _read_time(run) if isinstance(run, dict) else None
+        named,
+        _read_count(document.get("dataRowCount")),
+        _read_time(run) if isinstance(run, dict) else None,
+        export_type if isinstance(export_type, str) else None,
     )
 
 

@@ -177,6 +177,23 @@ def test_a_run_without_parts_takes_nothing_away(home: Home, exports: Path):
     assert (land_bills(home).deliveries_refused, billed(home)) == (0, Decimal(8))
 
 
+def test_an_export_of_another_type_is_refused_and_one_of_no_bill_set_aside(home: Home, exports: Path):
+    manifest = write_run(exports, PARTS)
+    document = json.loads(manifest.read_text())
+    document["exportConfig"]["type"] = "ActualCost"
+    manifest.write_text(json.dumps(document))
+    assert "type ActualCost, which kind azure_cost reads" in land_bills(home).messages[0]
+    configure(home, "{name: bills, kind: azure_cost, location: exports/, options: {view: amortized}}")
+    assert "options.view of the source says amortized" in land_bills(home).messages[0]
+    configure(home, SOURCE)
+    document["exportConfig"]["type"] = "PriceSheet"
+    manifest.write_text(json.dumps(document))
+    aside = land_bills(home)
+    assert (aside.messages, aside.deliveries_refused, aside.is_stale, billed(home)) == ([], 0, False, None)
+    told = query(home, DELIVERIES, "distinct status, message where object_uri like '%.gz'")
+    assert told == [(SUPERSEDED, "an export that is no bill")]
+
+
 def test_the_manifest_of_older_exports_is_followed_too(home: Home, exports: Path):
     manifest = write_run(exports, PARTS)
     blobs = [
