@@ -88,12 +88,19 @@ def summarize_spool(
 def find_repeated_row(engine: duckdb.DuckDBPyConnection, table: LandingTable, sql: str) -> list[str]:
     """Two objects of a slice, with the line, that hold the same row; empty when there are none."""
     content = ", ".join(list_content_columns(table))
-    found = engine.execute(
-        f"""select array_agg(_object || ' line ' || _position order by _object, _position)
-        from ({sql}) group by hash({content}), hash(1, {content})
-        having count(distinct _object) > 1 limit 1"""
+    # Two steps: naming the lines of every group, most of them of one row, would take longer than reading the bill.
+    twice = engine.execute(
+        f"""select hash({content}) as first_hash, hash(1, {content}) as second_hash from ({sql})
+        group by all having min(_object) != max(_object) limit 1"""
     ).fetchone()
-    return found[0][:2] if found else []
+    if twice is None:
+        return []
+    found = engine.execute(
+        f"""select _object || ' line ' || min(_position) from ({sql})
+        where hash({content}) = $1 and hash(1, {content}) = $2 group by _object order by _object limit 2""",
+        list(twice),
+    ).fetchall()
+    return [line for (line,) in found]
 
 
 def fingerprint_sql(columns: Sequence[str]) -> str:

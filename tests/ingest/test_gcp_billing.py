@@ -124,7 +124,7 @@ def test_fields_nobody_named_are_kept(read_object: ReadObject):
     assert json.loads(first["_extra"]) == {
         "partition_date": "2026-09-01",
         "project.parent.kind": "folder",
-        "project.parent.ids": '["1", "2"]',
+        "project.parent.ids": "[1,2]",
     }
     assert second["_extra"] == '{"is_new":"true"}'
 
