@@ -26,6 +26,7 @@ sources: []
 #  - {name: pods, kind: kube_pods, location: "exports/pods/", options: {cluster: prod}}
 #  - {name: gangs, kind: volcano, location: "exports/podgroups/", options: {cluster: prod}}
 #  - {name: workloads, kind: kueue, location: "exports/workloads/", options: {cluster: prod}}
+#  - {name: price-check, kind: llm_price_catalogue, location: prices/model_prices_and_context_window.json}
 #  - {name: jobs, kind: slurm_sacct, location: "exports/sacct/", options: {cluster: prod, timezone: Europe/Berlin}}
 #  - name: pod-states
 #    kind: kube_state_prometheus

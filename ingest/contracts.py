@@ -25,6 +25,7 @@ from ingest.landing_table import AUDIT_COLUMNS as AUDIT_COLUMNS
 from ingest.landing_table import COUNT, DATE, FLAG, INSTANT, MONEY, NUMBER, RATE, TEXT
 from ingest.landing_table import LandingTable as LandingTable
 from ingest.price_tables import GPU_PRICES as GPU_PRICES
+from ingest.price_tables import LLM_CATALOGUE_PRICES as LLM_CATALOGUE_PRICES
 from ingest.sample_tables import KOKU_OCP_ROWS as KOKU_OCP_ROWS
 from ingest.sample_tables import KUBE_STATE_SAMPLES as KUBE_STATE_SAMPLES
 from ingest.sample_tables import VLLM_SAMPLES as VLLM_SAMPLES
@@ -372,6 +373,7 @@ def landing_tables() -> dict[str, LandingTable]:
         LITELLM_REQUESTS,
         PROVIDER_RESULTS,
         GPU_PRICES,
+        LLM_CATALOGUE_PRICES,
         SLURM_JOBS,
         LLM_PRICES,
         *DATED_FACTS.values(),

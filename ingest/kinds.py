@@ -10,6 +10,7 @@ from ingest.billing.invoice_csv import InvoiceCsv
 from ingest.billing.oci_cost import OciCost
 from ingest.jobs.slurm_sacct import SlurmSacct
 from ingest.reference.gpu_prices import GpuPrices
+from ingest.reference.llm_price_catalogue import LlmPriceCatalogue
 from ingest.source import SourceKind
 from ingest.telemetry.dcgm_prometheus import DcgmPrometheus
 from ingest.telemetry.koku_ocp import KokuOcp
@@ -48,6 +49,7 @@ KINDS: Final[dict[str, SourceKind]] = {
         GatewayLog(),
         ProviderCosts(),
         GpuPrices(),
+        LlmPriceCatalogue(),
         SlurmSacct(),
     )
 }

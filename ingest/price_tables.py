@@ -1,8 +1,8 @@
-"""The landing table of list prices of machines and of their parts. A row is one price in one catalogue."""
+"""The landing tables of list prices in catalogues: of machines and their parts, and of models. A row is one price."""
 
 from typing import Final
 
-from ingest.landing_table import INSTANT, MONEY, NUMBER, TEXT, LandingTable
+from ingest.landing_table import COUNT, INSTANT, MONEY, NUMBER, RATE, TEXT, LandingTable
 
 GPU_PRICES: Final = LandingTable(
     name="gpu_prices",
@@ -23,6 +23,20 @@ GPU_PRICES: Final = LandingTable(
         ("tier_start_units", NUMBER),  # use from which the price holds; 0 of a price without tiers
         ("usd_per_hour", MONEY),  # of one priced part
         ("effective_at", INSTANT),  # since when, where the catalogue says it
+        ("as_of", INSTANT),  # of the catalogue
+    ),
+    partition="usage_date",
+)
+
+LLM_CATALOGUE_PRICES: Final = LandingTable(
+    name="llm_catalogue_prices",
+    columns=(
+        ("catalogue", TEXT),  # litellm | portkey | genai_prices
+        ("provider", TEXT),  # as a gateway names it
+        ("model", TEXT),
+        ("token_class", TEXT),  # as in llm_prices
+        ("tier_start_tokens", COUNT),
+        ("usd_per_mtok", RATE),
         ("as_of", INSTANT),  # of the catalogue
     ),
     partition="usage_date",

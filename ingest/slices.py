@@ -27,6 +27,7 @@ from ingest.contracts import (
     KUBE_STATE_SAMPLES,
     KUBE_WORKLOADS,
     LITELLM_REQUESTS,
+    LLM_CATALOGUE_PRICES,
     OPENCOST_ALLOCATIONS,
     PROVIDER_RESULTS,
     SLURM_JOBS,
@@ -43,7 +44,7 @@ DATA_THROUGH_SQL: Final = {
     KOKU_OCP_ROWS.name: "interval_end_at",
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
     PROVIDER_RESULTS.name: "bucket_end_at",
-    GPU_PRICES.name: "as_of",
+    **{table.name: "as_of" for table in (GPU_PRICES, LLM_CATALOGUE_PRICES)},
     SLURM_JOBS.name: "reported_at",
 }
 """Up to which instant the rows of a table tell."""

@@ -19,7 +19,9 @@ from ingest.storage import StorageError, list_objects
 from ingest.validity import Validity, find_overlaps
 from orchestration.build_state import NotBuiltError, read_built
 from orchestration.landed import LATE_AFTER, SourceTotals, read_quarantine_reasons, read_set_aside, read_source_totals
+from orchestration.price_check import read_price_disagreements
 
+_SHOWN_PRICES: Final = 5
 _PACKAGES: Final = ("wattledger", "dagster", "dagster-dbt", "dbt-core", "dbt-duckdb", "duckdb", "deltalake", "polars")
 
 
@@ -48,6 +50,7 @@ def examine_home(home: Home) -> Iterator[Finding]:
     yield from _examine_sources(home, totals)
     yield from (Finding(f"source {item.source_name}", State.NOTE, str(item)) for item in read_set_aside(home))
     yield from _examine_quarantine(home, totals)
+    yield from _examine_prices(home)
     yield from _examine_books(home)
     yield from _examine_build(home)
 
@@ -167,6 +170,19 @@ def _examine_quarantine(home: Home, totals: dict[str, SourceTotals]) -> Iterator
             "quarantine",
             State.NOTE,
             f"{reason.source_name}: {reason.entry_count:,} x {reason.reason}, last in {reason.last_object_uri}",
+        )
+
+
+def _examine_prices(home: Home) -> Iterator[Finding]:
+    found = read_price_disagreements(home)
+    if found:
+        more = f"\nand {len(found) - _SHOWN_PRICES:,} more in int_tokens__price_disagreements"
+        yield Finding(
+            "prices",
+            State.NOTE,
+            "\n".join(map(str, found[:_SHOWN_PRICES])) + (more if len(found) > _SHOWN_PRICES else ""),
+            "see the provider's own page; where the catalogue is right, take its price into price_overrides.csv: "
+            f"{found[0].override_line}",
         )
 
 

@@ -80,7 +80,7 @@ class GpuPrices:
         if not isinstance(options.get("provider", "aws"), str):
             yield OptionProblem("provider", repr(options["provider"]), "a name, such as aws")
         try:
-            _read_as_of(options)
+            read_as_of(options)
         except ValueError:
             yield OptionProblem("as_of", repr(options["as_of"]), "a day, such as 2026-10-01")
 
@@ -90,7 +90,7 @@ class GpuPrices:
         Raises `ObjectRefusedError` for what is none of the catalogues, and for prices in another currency than USD.
         """
         common = {
-            "as_of": _read_as_of(source_object.options)
+            "as_of": read_as_of(source_object.options)
             or source_object.modified_at.astimezone(UTC).replace(tzinfo=None),
             "provider": source_object.options.get("provider"),
         }
@@ -109,8 +109,8 @@ class GpuPrices:
             _write(sink, rows)
 
 
-def _read_as_of(options: Mapping[str, Any]) -> datetime | None:
-    """Raises `ValueError` for what is no day."""
+def read_as_of(options: Mapping[str, Any]) -> datetime | None:
+    """The option `as_of`. Raises `ValueError` for what is no day."""
     given = options.get("as_of")
     if given is None:
         return None

@@ -60,6 +60,9 @@ _PROVIDERS: Final = {
     "xai": "x-ai",
     "zai": "zai",
 }
+GATEWAY_SPELLINGS: Final = {book_id: spelling for spelling, book_id in reversed(_PROVIDERS.items())}
+"""The first gateway spelling of each of the book's providers."""
+
 # Parts of a model name that say how or where it is called, not what it is.
 _ROUTES: Final = frozenset({"converse", "converse_like", "invoke", "responses", "global", "us", "eu"})
 _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-?\d*")

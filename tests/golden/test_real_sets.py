@@ -44,6 +44,9 @@ SOURCES = {
     "litellm-payloads": ("litellm", "litellm_generated_logs/standard_logging_payload.jsonl.gz"),
     "litellm-spend-logs": ("litellm", "litellm_generated_logs/spend_logs.jsonl.gz"),
     "litellm-example": ("litellm", "litellm_generated_logs/*.json"),
+    "prices-litellm": ("llm_price_catalogue", "llm_price_catalogs/litellm_*.json.gz"),
+    "prices-portkey": ("llm_price_catalogue", "llm_price_catalogs/portkey_anthropic.json"),
+    "prices-genai": ("llm_price_catalogue", "llm_price_catalogs/genai_*.json.gz"),
 }
 OPTIONS = {
     "azure-actual": {"view": "actual"},
@@ -53,6 +56,7 @@ OPTIONS = {
     "codex": CODEX,
     "trace": TRACE,
     "openshift-nise": {"cluster": "ml-prod"},
+    "prices-portkey": {"provider": "anthropic"},
 }
 ROWS = {
     "focus-1-0": 497,
@@ -351,3 +355,31 @@ def test_gpu_hours_of_the_openshift_reports_are_those_of_the_file(warehouse, sha
     # Five whole H100 (one of them half the time), a whole A100, and one in two instances of one pod.
     assert sum(row[3] for row in found) == 7
     assert sum(row[5] for row in found) == 168 * (4 * 3600 + 1800 + 3000 + 2 * 3600)
+
+
+def test_prices_disagree_where_the_map_of_litellm_says_another_number_than_the_book(warehouse, shared_data):
+    path = shared_data / "llm_price_catalogs/litellm_model_prices_1.109.1.json.gz"
+    stated = json.loads(gzip.decompress(path.read_bytes()), parse_float=Decimal)
+    names = {"input": "input_cost_per_token", "output": "output_cost_per_token"}
+    booked = warehouse.execute(
+        """select provider, model, token_class, usd_per_mtok from raw.llm_prices
+        where valid_to is null and tier_start_tokens = 0 and token_class in ('input', 'output')"""
+    ).fetchall()
+    compared = 0
+    expected = set()
+    for provider, model, token_class, book_rate in booked:
+        entry = stated.get(model) or stated.get(f"{provider}/{model}") or {}
+        rate = Decimal(entry.get(names[token_class], 0)) * 1_000_000
+        if entry.get("litellm_provider") == provider and rate:
+            compared += 1
+            if rate != book_rate:
+                expected.add((provider, model, token_class, book_rate, rate))
+    found = warehouse.execute(
+        """select gateway_provider, gateway_model, token_class, book_usd_per_mtok, catalogue_usd_per_mtok
+        from intermediate.int_tokens__price_disagreements
+        where catalogue_name = 'litellm' and tier_start_tokens = 0 and token_class in ('input', 'output')"""
+    ).fetchall()
+    assert compared > 5
+    assert set(found) >= expected
+    # Beyond those of one name, models that stand under another door of their provider.
+    assert all(row in expected or row[0] not in ("openai", "anthropic") for row in found)

@@ -37,6 +37,7 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
         "pods",
         "gangs",
         "workloads",
+        "price-check",
         "jobs",
         "pod-states",
         "serving",

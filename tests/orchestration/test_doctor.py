@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
+import duckdb
 import pytest
 from rich.console import Console
 
@@ -142,6 +143,28 @@ def test_windows_without_rows_are_told_by_the_doctor_and_the_summary(tmp_path: P
     console = Console(file=StringIO(), width=200)
     print_sources(console, home)
     assert f"gpus: {told}" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_prices_that_a_catalogue_states_otherwise_are_told_with_the_line_that_takes_them(tmp_path: Path):
+    home = create_home(tmp_path / "home")
+    with duckdb.connect(str(home.warehouse_path)) as warehouse:
+        warehouse.execute(
+            """create schema intermediate; create table intermediate.int_tokens__price_disagreements as
+            select 'litellm' as catalogue_name, date '2026-10-02' as catalogue_date, 'openai' as gateway_provider,
+                'gpt-' || n as gateway_model, 'output' as token_class, 0 as tier_start_tokens,
+                'genai-prices 0.2.3' as price_book, 10::decimal(18, 9) as book_usd_per_mtok,
+                12.5::decimal(18, 9) as catalogue_usd_per_mtok, n * 1_000_000 as used_tokens,
+                (n * 2.5)::decimal(18, 9) as exposure_usd, n = 7 as has_own_price
+            from range(8) as numbers(n)"""
+        )
+    (found,) = [item for item in examine_home(home) if item.area == "prices"]
+    first, *others = found.text.splitlines()
+    assert first == (
+        "openai/gpt-6 output: 10 USD per million in genai-prices 0.2.3, 12.5 in litellm of 2026-10-02: +15.00 USD for "
+        "the 6,000,000 tokens of thirty days"
+    )
+    assert others[-1] == "and 2 more in int_tokens__price_disagreements"
+    assert found.mend.endswith("price_overrides.csv: openai,gpt-6,output,12.5,2026-10-02,,litellm")
 
 
 def test_the_sensor_hears_of_a_server_once_an_hour(tmp_path: Path):
