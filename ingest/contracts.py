@@ -17,6 +17,8 @@ from ingest.bill_tables import FOCUS_CHARGES as FOCUS_CHARGES
 from ingest.bill_tables import GCP_BILLING_ROWS as GCP_BILLING_ROWS
 from ingest.bill_tables import INVOICE_LINES as INVOICE_LINES
 from ingest.bill_tables import OCI_COST_ROWS as OCI_COST_ROWS
+from ingest.grid_tables import CARBON_INTENSITY as CARBON_INTENSITY
+from ingest.grid_tables import ELECTRICITY_PRICES as ELECTRICITY_PRICES
 from ingest.job_tables import SLURM_JOBS as SLURM_JOBS
 from ingest.kube_tables import KUBE_POD_GROUPS as KUBE_POD_GROUPS
 from ingest.kube_tables import KUBE_PODS as KUBE_PODS
@@ -374,6 +376,8 @@ def landing_tables() -> dict[str, LandingTable]:
         PROVIDER_RESULTS,
         GPU_PRICES,
         LLM_CATALOGUE_PRICES,
+        CARBON_INTENSITY,
+        ELECTRICITY_PRICES,
         SLURM_JOBS,
         LLM_PRICES,
         *DATED_FACTS.values(),

@@ -9,6 +9,8 @@ from ingest.billing.gcp_billing import GcpBilling
 from ingest.billing.invoice_csv import InvoiceCsv
 from ingest.billing.oci_cost import OciCost
 from ingest.jobs.slurm_sacct import SlurmSacct
+from ingest.reference.carbon_intensity import CarbonIntensity
+from ingest.reference.electricity_prices import ElectricityPrices
 from ingest.reference.gpu_prices import GpuPrices
 from ingest.reference.llm_price_catalogue import LlmPriceCatalogue
 from ingest.source import SourceKind
@@ -50,6 +52,8 @@ KINDS: Final[dict[str, SourceKind]] = {
         ProviderCosts(),
         GpuPrices(),
         LlmPriceCatalogue(),
+        CarbonIntensity(),
+        ElectricityPrices(),
         SlurmSacct(),
     )
 }

@@ -19,7 +19,9 @@ import pyarrow as pa
 from ingest import lake
 from ingest.contracts import (
     BILL_PERIODS,
+    CARBON_INTENSITY,
     DCGM_SAMPLES,
+    ELECTRICITY_PRICES,
     GPU_PRICES,
     KOKU_OCP_ROWS,
     KUBE_POD_GROUPS,
@@ -45,6 +47,7 @@ DATA_THROUGH_SQL: Final = {
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
     PROVIDER_RESULTS.name: "bucket_end_at",
     **{table.name: "as_of" for table in (GPU_PRICES, LLM_CATALOGUE_PRICES)},
+    **{table.name: "ends_at" for table in (CARBON_INTENSITY, ELECTRICITY_PRICES)},
     SLURM_JOBS.name: "reported_at",
 }
 """Up to which instant the rows of a table tell."""
