@@ -160,7 +160,8 @@ def _read_state(item: Mapping[str, Any]) -> dict[str, Any]:
     if not item.get("regionCode"):
         raise GridRowError("regionCode", "no state: a figure of nowhere")
     grams = read_number(item, "emissions") * _GRAMS_PER_POUND / _KWH_PER_MWH
-    return {"zone": f"US-{item['regionCode']}", "gco2e_per_kwh": grams}
+    zone = "US" if item["regionCode"] == "usa" else f"US-{item['regionCode']}"
+    return {"zone": zone, "gco2e_per_kwh": grams}
 
 
 def _read_country(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -92,11 +92,9 @@ def plain_grams(path: Path) -> dict[str, Decimal]:
     if path.suffix == ".json":
         entries = json.loads(path.read_text(), parse_float=Decimal, parse_int=Decimal).values()
         if "usa" in path.name:
-            return {
-                f"US-{e['regionCode']}": e["emissions"] * Decimal("0.45359237")
-                for e in entries
-                if len(e["regionCode"]) == 2
-            }
+            zones = {e["regionCode"]: e["emissions"] for e in entries if e["regionCode"] != "2 digit state/region code"}
+            pounds = {"US" if code == "usa" else f"US-{code}": stated for code, stated in zones.items()}
+            return {zone: stated * Decimal("0.45359237") for zone, stated in pounds.items()}
         return {e["iso_code"]: e["carbon_intensity"] for e in entries}
     with path.open(encoding="utf-8-sig") as file:
         lines = list(csv.DictReader(file))
