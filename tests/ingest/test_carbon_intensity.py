@@ -3,7 +3,7 @@
 import csv
 import json
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -85,7 +85,7 @@ def test_a_real_file_lands_whole_in_grams(shared_data: Path, read_object: ReadOb
     assert result.refused == []
     landed = {row["zone"]: row["gco2e_per_kwh"] for row in result.rows}
     assert len(landed) == result.row_count == len(expected)
-    assert landed == {zone: grams.quantize(Decimal("1e-9")) for zone, grams in expected.items()}
+    assert landed == {zone: grams.quantize(Decimal("1e-9"), rounding=ROUND_HALF_UP) for zone, grams in expected.items()}
 
 
 def plain_grams(path: Path) -> dict[str, Decimal]:
