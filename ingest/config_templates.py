@@ -30,6 +30,8 @@ sources: []
 #  - {name: grid, kind: carbon_intensity, location: "exports/grid/*.json"}
 #  - {name: power-market, kind: electricity_prices, location: "exports/day-ahead/*.csv"}
 #  - {name: jobs, kind: slurm_sacct, location: "exports/sacct/", options: {cluster: prod, timezone: Europe/Berlin}}
+#  - {name: managed-jobs, kind: skypilot_jobs, location: "exports/skypilot/"}
+#  - {name: ray, kind: ray_jobs, location: "exports/ray/", options: {cluster: ray-prod}}
 #  - name: pod-states
 #    kind: kube_state_prometheus
 #    location: "https://prometheus.example:9090"

@@ -19,6 +19,7 @@ from ingest.bill_tables import INVOICE_LINES as INVOICE_LINES
 from ingest.bill_tables import OCI_COST_ROWS as OCI_COST_ROWS
 from ingest.grid_tables import CARBON_INTENSITY as CARBON_INTENSITY
 from ingest.grid_tables import ELECTRICITY_PRICES as ELECTRICITY_PRICES
+from ingest.job_tables import JOB_REPORTS as JOB_REPORTS
 from ingest.job_tables import SLURM_JOBS as SLURM_JOBS
 from ingest.kube_tables import KUBE_POD_GROUPS as KUBE_POD_GROUPS
 from ingest.kube_tables import KUBE_PODS as KUBE_PODS
@@ -379,6 +380,7 @@ def landing_tables() -> dict[str, LandingTable]:
         CARBON_INTENSITY,
         ELECTRICITY_PRICES,
         SLURM_JOBS,
+        JOB_REPORTS,
         LLM_PRICES,
         *DATED_FACTS.values(),
         DELIVERIES,

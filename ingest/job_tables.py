@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ingest.landing_table import COUNT, INSTANT, NUMBER, TEXT, LandingTable
+from ingest.landing_table import COUNT, INSTANT, MONEY, NUMBER, TEXT, LandingTable
 
 SLURM_JOBS: Final = LandingTable(
     name="slurm_jobs",
@@ -34,6 +34,38 @@ SLURM_JOBS: Final = LandingTable(
         ("energy_joules", NUMBER),
         ("submitted_at", INSTANT),
         ("eligible_at", INSTANT),
+        ("started_at", INSTANT),
+        ("ended_at", INSTANT),
+        ("reported_at", INSTANT),
+    ),
+    partition="usage_date",
+)
+
+JOB_REPORTS: Final = LandingTable(
+    name="job_reports",
+    columns=(
+        ("scheduler", TEXT),  # skypilot | ray
+        ("record", TEXT),  # job | cluster: what SkyPilot launched, whatever ran on it
+        ("cluster", TEXT),  # which controller or Ray cluster tells it
+        ("job_id", TEXT),
+        ("job_name", TEXT),
+        ("account", TEXT),  # SkyPilot: workspace; Ray: metadata `team`
+        ("user_name", TEXT),
+        ("queue", TEXT),
+        ("state", TEXT),
+        ("reason", TEXT),
+        ("cloud", TEXT),
+        ("region", TEXT),
+        ("zone", TEXT),
+        ("resources", TEXT),
+        ("gpu_model", TEXT),
+        ("gpu_count", NUMBER),  # of all nodes; null where the report says nothing of them
+        ("node_count", COUNT),
+        ("recovery_count", COUNT),
+        ("run_seconds", NUMBER),  # at work, without what was lost to recoveries
+        ("catalogue_cost_usd", MONEY),  # at the catalogue's price: an estimate, never a charge
+        ("labels", TEXT),
+        ("submitted_at", INSTANT),
         ("started_at", INSTANT),
         ("ended_at", INSTANT),
         ("reported_at", INSTANT),

@@ -8,6 +8,8 @@ from ingest.billing.focus import Focus
 from ingest.billing.gcp_billing import GcpBilling
 from ingest.billing.invoice_csv import InvoiceCsv
 from ingest.billing.oci_cost import OciCost
+from ingest.jobs.ray_jobs import RayJobs
+from ingest.jobs.skypilot_jobs import SkypilotJobs
 from ingest.jobs.slurm_sacct import SlurmSacct
 from ingest.reference.carbon_intensity import CarbonIntensity
 from ingest.reference.electricity_prices import ElectricityPrices
@@ -55,5 +57,7 @@ KINDS: Final[dict[str, SourceKind]] = {
         CarbonIntensity(),
         ElectricityPrices(),
         SlurmSacct(),
+        SkypilotJobs(),
+        RayJobs(),
     )
 }

@@ -23,6 +23,7 @@ from ingest.contracts import (
     DCGM_SAMPLES,
     ELECTRICITY_PRICES,
     GPU_PRICES,
+    JOB_REPORTS,
     KOKU_OCP_ROWS,
     KUBE_POD_GROUPS,
     KUBE_PODS,
@@ -48,7 +49,7 @@ DATA_THROUGH_SQL: Final = {
     PROVIDER_RESULTS.name: "bucket_end_at",
     **{table.name: "as_of" for table in (GPU_PRICES, LLM_CATALOGUE_PRICES)},
     **{table.name: "ends_at" for table in (CARBON_INTENSITY, ELECTRICITY_PRICES)},
-    SLURM_JOBS.name: "reported_at",
+    **{table.name: "reported_at" for table in (SLURM_JOBS, JOB_REPORTS)},
 }
 """Up to which instant the rows of a table tell."""
 

@@ -41,6 +41,8 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
         "grid",
         "power-market",
         "jobs",
+        "managed-jobs",
+        "ray",
         "pod-states",
         "serving",
         "gateway",

@@ -1,5 +1,5 @@
--- One row per run of a batch job: one attempt at a scheduler, by its newest report. What it waited and held; a job that
--- still runs has held until its report.
+-- One row per run of a batch job: one attempt at Slurm, a job of SkyPilot or of Ray, by its newest report. What it
+-- waited and held; a job that still runs has held until its report.
 with reports as (
     select
         *,
@@ -46,13 +46,39 @@ select
     node_list,
     scheduler_gpu_model,
     requested_gpu_count,
-    gpu_count,
+    cast(gpu_count as double) as gpu_count,
     submitted_at,
     waited_from_at,
     started_at,
     ended_at,
     ended_at is null as is_unfinished,
     {{ integer_div(milliseconds_between('waited_from_at', 'started_at'), '1000') }} as waited_seconds,
-    cast(held_seconds as bigint) as held_seconds,
-    cast(held_seconds as bigint) * gpu_count as held_gpu_seconds
+    cast(held_seconds as double) as held_seconds,
+    cast(held_seconds as double) * gpu_count as held_gpu_seconds,
+    cast(0 as double) as recovering_seconds
 from timed
+union all
+select
+    scheduler_kind,
+    scheduler_name,
+    job_id,
+    cast(null as string),
+    job_name,
+    account_name,
+    user_name,
+    queue_name,
+    job_state,
+    cast(null as string),
+    scheduler_gpu_model,
+    cast(null as bigint),
+    gpu_count,
+    submitted_at,
+    waited_from_at,
+    started_at,
+    ended_at,
+    is_unfinished,
+    waited_seconds,
+    held_seconds,
+    held_seconds * gpu_count,
+    recovering_seconds
+from {{ ref('int_jobs__reported_runs') }}
