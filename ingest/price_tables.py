@@ -7,7 +7,7 @@ from ingest.landing_table import COUNT, INSTANT, MONEY, NUMBER, RATE, TEXT, Land
 GPU_PRICES: Final = LandingTable(
     name="gpu_prices",
     columns=(
-        ("catalogue", TEXT),  # skypilot | cloud_gpus | cloudprice | opencost | cloud_billing
+        ("catalogue", TEXT),  # aws_price_list | skypilot | cloud_gpus | cloudprice | opencost | cloud_billing
         ("provider", TEXT),
         ("region", TEXT),
         ("zone", TEXT),

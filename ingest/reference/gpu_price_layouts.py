@@ -29,9 +29,9 @@ def read_skypilot(line: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
         "instance_type": line["InstanceType"] or None,
         "priced_part": "instance" if line["InstanceType"] else "gpu",
         "gpu_model": line["AcceleratorName"] or None,
-        "gpu_count": _number(line.get("AcceleratorCount")),
-        "vcpu_count": _number(line.get("vCPUs")),
-        "memory_gib": _number(line.get("MemoryGiB")),
+        "gpu_count": read_size(line.get("AcceleratorCount")),
+        "vcpu_count": read_size(line.get("vCPUs")),
+        "memory_gib": read_size(line.get("MemoryGiB")),
     }
     # A price of GPUs alone is for all of the line's; elsewhere it is for one.
     shares = 1 if line["InstanceType"] else common["gpu_count"] or 1
@@ -46,9 +46,9 @@ def read_cloud_gpus(line: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
         "instance_type": line["Name"] or None,
         "priced_part": "instance",
         "gpu_model": line["GPU Type"] or None,
-        "gpu_count": _number(line.get("GPUs")),
-        "vcpu_count": _number(line.get("vCPUs")),
-        "memory_gib": _number(line.get("RAM")),
+        "gpu_count": read_size(line.get("GPUs")),
+        "vcpu_count": read_size(line.get("vCPUs")),
+        "memory_gib": read_size(line.get("RAM")),
     }
     return _on_demand_and_spot(common, line, "On-demand", "Spot", 1)
 
@@ -75,7 +75,7 @@ def read_opencost(line: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
             "priced_part": part,
             "gpu_count": 1.0 if part == "gpu" else None,
             "tier_start_units": 0.0,
-            "usd_per_hour": _price("MarketPriceHourly", line["MarketPriceHourly"]),
+            "usd_per_hour": read_price("MarketPriceHourly", line["MarketPriceHourly"]),
             "as_of": as_of if as_of is None or as_of.tzinfo is None else as_of.astimezone(UTC).replace(tzinfo=None),
         }
     ]
@@ -96,9 +96,9 @@ def read_cloudprice(document: Mapping[str, Any]) -> Iterator[Sequence[Mapping[st
                 "instance_type": machine.get("sku"),
                 "priced_part": "instance",
                 "gpu_model": machine.get("gpu_type"),
-                "gpu_count": _number(machine.get("gpu_count")),
-                "vcpu_count": _number(machine.get("vcpus")),
-                "memory_gib": _number(machine.get("memory_gb")),
+                "gpu_count": read_size(machine.get("gpu_count")),
+                "vcpu_count": read_size(machine.get("vcpus")),
+                "memory_gib": read_size(machine.get("memory_gb")),
             }
             try:
                 yield _on_demand_and_spot(common, machine, "hourly_usd", "spot_hourly_usd", 1)
@@ -111,7 +111,7 @@ def _on_demand_and_spot(
 ) -> list[dict[str, Any]]:
     """The prices that are there; without a spot price there is no spot. Raises `PriceError` for an entry without."""
     rows: list[dict[str, Any]] = [
-        {**common, "tier_start_units": 0.0, "price_kind": kind, "usd_per_hour": _price(name, entry[name], shares)}
+        {**common, "tier_start_units": 0.0, "price_kind": kind, "usd_per_hour": read_price(name, entry[name], shares)}
         for kind, name in (("on_demand", on_demand), ("spot", spot))
         if entry.get(name) not in (None, "")
     ]
@@ -120,7 +120,8 @@ def _on_demand_and_spot(
     return rows
 
 
-def _price(field: str, value: Any, shares: float = 1) -> Decimal:
+def read_price(field: str, value: Any, shares: float = 1) -> Decimal:
+    """USD an hour of one of `shares`. Raises `PriceError`."""
     try:
         price = Decimal(str(value).strip().removeprefix("$").replace(",", ""))
         if price < 0:
@@ -130,7 +131,7 @@ def _price(field: str, value: Any, shares: float = 1) -> Decimal:
         raise PriceError(field, "not a price: expected USD an hour, such as 2.49", str(value)[:64]) from None
 
 
-def _number(value: Any) -> float | None:
+def read_size(value: Any) -> float | None:
     """A size; ranges and words are none."""
     try:
         return None if value in (None, "") else float(value)

@@ -1,11 +1,12 @@
 """Read list prices of machines with GPUs out of the catalogues that are about, told apart by their content.
 
-Source: SkyPilot's `vms.csv` (of a cloud), the cloud-gpus table, cloudprice's JSON, OpenCost's pricing CSV, and SKUs of
-Google's Cloud Billing Catalog, as files or asked over gRPC (`cloud_billing`). A catalogue says what holds on its day
-and is kept beside the earlier ones: history is never repriced. Landing table: gpu_prices.
+Source: AWS's price list of EC2, SkyPilot's `vms.csv` (of a cloud), the cloud-gpus table, cloudprice's JSON, OpenCost's
+pricing CSV, and SKUs of Google's Cloud Billing Catalog, as files or asked over gRPC (`cloud_billing`). A catalogue says
+what holds on its day and is kept beside the earlier ones: history is never repriced. Landing table: gpu_prices.
 """
 
 import csv
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from ingest.contracts import GPU_PRICES, LandingTable
 from ingest.payload import iterate_lines, read_payload
+from ingest.reference import aws_price_list
 from ingest.reference.gcp_skus import read_sku
 from ingest.reference.gpu_price_layouts import (
     PriceError,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from ingest.reference.cloud_billing import CloudBilling
 
 _ROWS_PER_BATCH: Final = 20_000
+_HEAD_LINES: Final = 10  # in which a JSON document of many lines says whose it is
 _CSV_LAYOUTS: Final[tuple[tuple[frozenset[str], Callable[..., Any]], ...]] = (
     (frozenset({"InstanceType", "AcceleratorName", "Price", "Region"}), read_skypilot),
     (frozenset({"Cloud", "GPU Type", "On-demand", "Name"}), read_cloud_gpus),
@@ -123,6 +126,9 @@ def _iterate_prices(source_object: SourceObject) -> Prices:
     first = next(iterate_lines(source_object), None)
     if first is None:
         raise ObjectRefusedError("the object holds nothing but blanks: deliver it again")
+    if aws_price_list.is_price_list(first[1]):
+        yield from aws_price_list.iterate_csv(source_object)
+        return
     if first[1].lstrip().startswith((b"{", b"[")):
         yield from _iterate_json(source_object, first[1])
         return
@@ -140,6 +146,9 @@ def _iterate_prices(source_object: SourceObject) -> Prices:
 
 
 def _iterate_json(source_object: SourceObject, first_line: bytes) -> Prices:
+    if any(b'"offerCode"' in line for _, line in itertools.islice(iterate_lines(source_object), _HEAD_LINES)):
+        yield from aws_price_list.iterate_json(source_object)
+        return
     try:
         json.loads(first_line)
         is_lines = True

@@ -157,3 +157,134 @@ def test_options_are_judged_when_sources_are_read(home: Home, option: str):
     configure(home, f"{{name: prices, kind: gpu_prices, location: prices/, options: {{{option}}}}}")
     with pytest.raises(ConfigError, match=option.partition(":")[0]):
         load_sources(home, KINDS)
+
+
+EC2_CSV = (
+    '"FormatVersion","v1.0"\n"Disclaimer","None of it is advice"\n"Publication Date","2026-10-01T12:00:00Z"\n'
+    '"Version","20261001120000"\n"OfferCode","AmazonEC2"\n'
+    '"SKU","TermType","PriceDescription","EffectiveDate","Unit","PricePerUnit","Currency","LeaseContractLength",'
+    '"PurchaseOption","OfferingClass","Product Family","Instance Type","Tenancy","Operating System","CapacityStatus",'
+    '"Pre Installed S/W","Region Code","vCPU","Memory","GPU"\n'
+)
+EC2_LINE = {
+    "SKU": "ABC",
+    "TermType": "OnDemand",
+    "PriceDescription": "$98.32 per On Demand Linux p5.48xlarge Instance Hour",
+    "EffectiveDate": "2026-09-15",
+    "Unit": "Hrs",
+    "PricePerUnit": "98.3200000000",
+    "Currency": "USD",
+    "LeaseContractLength": "",
+    "PurchaseOption": "",
+    "OfferingClass": "",
+    "Product Family": "Compute Instance",
+    "Instance Type": "p5.48xlarge",
+    "Tenancy": "Shared",
+    "Operating System": "Linux",
+    "CapacityStatus": "Used",
+    "Pre Installed S/W": "NA",
+    "Region Code": "us-east-1",
+    "vCPU": "192",
+    "Memory": "2,048 GiB",
+    "GPU": "8",
+}
+
+
+def ec2_csv(*lines: dict[str, str]) -> str:
+    return EC2_CSV + "".join(",".join(f'"{line[name]}"' for name in EC2_LINE) + "\n" for line in lines)
+
+
+def test_the_price_list_of_aws_has_a_machine_as_everyone_rents_it(read_object: ReadObject):
+    reserved = EC2_LINE | {"TermType": "Reserved", "PricePerUnit": "60.5", "LeaseContractLength": "1yr"}
+    others = [
+        reserved | {"PurchaseOption": "No Upfront", "OfferingClass": "standard"},
+        reserved | {"PurchaseOption": "No Upfront", "OfferingClass": "standard", "LeaseContractLength": "3 yr"},
+        reserved | {"PurchaseOption": "No Upfront", "OfferingClass": "convertible"},
+        reserved | {"PurchaseOption": "All Upfront", "OfferingClass": "standard", "Unit": "Quantity"},
+        EC2_LINE | {"Operating System": "Windows"},
+        EC2_LINE | {"Tenancy": "Dedicated"},
+        EC2_LINE | {"CapacityStatus": "UnusedCapacityReservation"},
+        EC2_LINE | {"Pre Installed S/W": "SQL Web"},
+        EC2_LINE | {"PricePerUnit": "0.0000000000"},
+        EC2_LINE | {"Product Family": "Storage"},
+    ]
+    result = read_object(GpuPrices(), ec2_csv(EC2_LINE, *others))
+    assert result.refused == []
+    assert [(row["price_kind"], row["usd_per_hour"]) for row in result.rows] == [
+        ("on_demand", Decimal("98.32")),
+        ("commit_1y", Decimal("60.5")),
+        ("commit_3y", Decimal("60.5")),
+    ]
+    row = result.rows[0]
+    shown = ("catalogue", "provider", "region", "instance_type", "gpu_count", "vcpu_count", "memory_gib", "sku_id")
+    assert [row[name] for name in shown] == [
+        "aws_price_list",
+        "aws",
+        "us-east-1",
+        "p5.48xlarge",
+        8.0,
+        192.0,
+        2048.0,
+        "ABC",
+    ]
+    assert (row["effective_at"], row["as_of"]) == (datetime(2026, 9, 15), datetime(2026, 10, 1, 12))
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_json_of_an_offer_reads_as_its_csv(read_object: ReadObject, indent: int | None):
+    names = {
+        "operatingSystem": "Operating System",
+        "tenancy": "Tenancy",
+        "capacitystatus": "CapacityStatus",
+        "preInstalledSw": "Pre Installed S/W",
+        "instanceType": "Instance Type",
+        "regionCode": "Region Code",
+        "vcpu": "vCPU",
+        "memory": "Memory",
+        "gpu": "GPU",
+    }
+    attributes = {name: EC2_LINE[column] for name, column in names.items()}
+    dimension = {
+        "unit": "Hrs",
+        "description": EC2_LINE["PriceDescription"],
+        "pricePerUnit": {"USD": EC2_LINE["PricePerUnit"]},
+    }
+    document = {
+        "formatVersion": "v1.0",
+        "disclaimer": "None of it is advice",
+        "offerCode": "AmazonEC2",
+        "version": "20261001120000",
+        "publicationDate": "2026-10-01T12:00:00Z",
+        "products": {
+            "ABC": {"sku": "ABC", "productFamily": "Compute Instance", "attributes": attributes},
+            "WIN": {"productFamily": "Compute Instance", "attributes": attributes | {"operatingSystem": "Windows"}},
+        },
+        "terms": {
+            "OnDemand": {
+                "ABC": {
+                    "ABC.JRT": {"effectiveDate": "2026-09-15T00:00:00Z", "priceDimensions": {"ABC.JRT.6Y": dimension}}
+                }
+            }
+        },
+    }
+    (row,) = read_object(GpuPrices(), json.dumps(document, indent=indent)).rows
+    (expected,) = read_object(GpuPrices(), ec2_csv(EC2_LINE)).rows
+    assert row | {"_position": None} == expected | {"_position": None}
+
+
+def test_a_bad_line_of_the_price_list_costs_itself_alone(read_object: ReadObject):
+    bad = [{"PricePerUnit": "free"}, {"Currency": "CNY"}, {"EffectiveDate": "soon"}]
+    result = read_object(GpuPrices(), ec2_csv(EC2_LINE, *(EC2_LINE | change for change in bad)))
+    assert result.row_count == 1
+    assert [(position, field) for position, field, *_ in result.refused] == [
+        (8, "PricePerUnit"),
+        (9, "Currency"),
+        (10, "EffectiveDate"),
+    ]
+
+
+def test_another_offer_of_aws_is_refused(read_object: ReadObject):
+    with pytest.raises(ObjectRefusedError, match="expected the offer of AmazonEC2"):
+        read_object(GpuPrices(), ec2_csv(EC2_LINE).replace("AmazonEC2", "AmazonS3"))
+    with pytest.raises(ObjectRefusedError, match="expected the offer of AmazonEC2"):
+        read_object(GpuPrices(), '{"formatVersion": "v1.0",\n"offerCode": "AmazonS3"}')

@@ -1,5 +1,6 @@
 -- One row per catalogue, thing priced and day of the catalogue: the list price and the days [valid_from, valid_to) on
--- which it is the newest. Later catalogues never reprice earlier days; what left its catalogue held until then.
+-- which it is the newest. Later catalogues never reprice earlier days; what left its catalogue held until then. Regions
+-- may come in files of their own, on days of their own.
 with prices as (
     select
         source_name,
@@ -30,12 +31,13 @@ catalogue_days as (
         source_name,
         catalogue_name,
         provider_id,
+        region_id,
         catalogue_date,
         lead(catalogue_date) over (
-            partition by source_name, catalogue_name, provider_id
+            partition by source_name, catalogue_name, provider_id, region_id
             order by catalogue_date nulls last
         ) as next_catalogue_date
-    from (select distinct source_name, catalogue_name, provider_id, catalogue_date from prices) as days
+    from (select distinct source_name, catalogue_name, provider_id, region_id, catalogue_date from prices) as days
 )
 
 select
@@ -48,4 +50,5 @@ inner join catalogue_days as days
         prices.source_name = days.source_name
         and prices.catalogue_name = days.catalogue_name
         and prices.provider_id = days.provider_id
+        and prices.region_id = days.region_id
         and prices.catalogue_date = days.catalogue_date
