@@ -18,7 +18,14 @@ from ingest.server_landing import reach_server
 from ingest.storage import StorageError, list_objects
 from ingest.validity import Validity, find_overlaps
 from orchestration.build_state import NotBuiltError, read_built
-from orchestration.landed import LATE_AFTER, SourceTotals, read_quarantine_reasons, read_set_aside, read_source_totals
+from orchestration.landed import (
+    LATE_AFTER,
+    SourceTotals,
+    find_newest_end,
+    read_quarantine_reasons,
+    read_set_aside,
+    read_source_totals,
+)
 from orchestration.price_check import read_price_disagreements
 
 _SHOWN_PRICES: Final = 5
@@ -121,7 +128,7 @@ def _examine_sources(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Fi
         return  # said above
     if not sources:
         yield Finding("sources", State.WRONG, "sources.yml names no source", f"add one to {home.sources_path}")
-    newest = max((source.data_through_at for source in totals.values() if source.data_through_at), default=None)
+    newest = find_newest_end(totals.values())
     for source in sources:
         yield _examine_location(source, home)
         landed = totals.get(source.name)
@@ -131,7 +138,12 @@ def _examine_sources(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Fi
             )
         if landed is None:
             yield Finding(f"source {source.name}", State.NOTE, "nothing of it has landed yet", "wattledger run")
-        elif newest and landed.data_through_at and newest - landed.data_through_at > LATE_AFTER:
+        elif (
+            newest
+            and landed.data_through_at
+            and not landed.is_reference
+            and newest - landed.data_through_at > LATE_AFTER
+        ):
             yield Finding(
                 f"source {source.name}",
                 State.NOTE,

@@ -1,5 +1,6 @@
 """What stands in the lake by source, out of the registry and the quarantine: for summaries, metadata and the doctor."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,6 +12,9 @@ from ingest.registry import LANDED, REFUSED, SUPERSEDED, latest_sql
 
 LATE_AFTER: Final = timedelta(days=2)
 """A source whose data ends so long before another's is stale: bills arrive within a day, and are restated for two."""
+
+REFERENCE_KINDS: Final = ("gpu_prices", "llm_price_catalogue", "carbon_intensity", "electricity_prices")
+"""Prices and factors: they hold from their day on, or are told ahead, so that they are never late."""
 
 _SOURCES_SQL: Final = """
 select
@@ -69,11 +73,22 @@ class SourceTotals:
     landed_at: datetime  # UTC
 
     @property
+    def is_reference(self) -> bool:
+        """Never late, and the measure of nobody else's lateness."""
+        return self.source_kind in REFERENCE_KINDS
+
+    @property
     def silence(self) -> str | None:
         """What to know of objects, or windows of a server, that were read and had nothing in them."""
         if not self.empty_object_count:
             return None
         return f"{self.empty_object_count:,} of its objects or windows have no rows, last {self.last_empty_object_uri}"
+
+
+def find_newest_end(sources: Iterable[SourceTotals]) -> datetime | None:
+    """How far the data of the source reaches that reaches farthest, UTC; references aside."""
+    ends = [source.data_through_at for source in sources if source.data_through_at and not source.is_reference]
+    return max(ends, default=None)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ingest.kinds import KINDS
 from ingest.lake import list_files, open_engine, select_files_sql
 from orchestration.assets.measures import make_trouble_result, render_markdown, show_instant
 from orchestration.build_state import read_built
-from orchestration.landed import read_quarantine_counts, read_source_totals
+from orchestration.landed import REFERENCE_KINDS, read_quarantine_counts, read_source_totals
 from orchestration.resources import HomeResource
 from orchestration.send_book import book_send, read_sends
 
@@ -129,9 +129,10 @@ def make_delivery_assets(mart_keys: Sequence[dg.AssetKey]) -> list[dg.AssetsDefi
 
 
 def read_data_through(home: Home) -> dict[str, datetime | None]:
-    """How far each source of sources.yml speaks, UTC; None where nothing of it landed."""
+    """How far each source of sources.yml speaks, references aside, UTC; None where nothing of it landed."""
     landed = {totals.source_name: totals.data_through_at for totals in read_source_totals(home)}
-    return {source.name: landed.get(source.name) for source in load_sources(home, KINDS).sources}
+    sources = load_sources(home, KINDS).sources
+    return {source.name: landed.get(source.name) for source in sources if source.kind not in REFERENCE_KINDS}
 
 
 def find_report_date(published: Path) -> date:

@@ -10,7 +10,7 @@ from ingest.config import SourceConfig
 from ingest.home import Home
 from ingest.landing import SourceReport
 from orchestration.assets.measures import make_trouble_result, show_instant
-from orchestration.landed import LATE_AFTER, read_source_totals
+from orchestration.landed import LATE_AFTER, find_newest_end, read_source_totals
 
 NOTHING_REFUSED: Final = "nothing_refused"
 DATA_IS_CURRENT: Final = "data_is_current"
@@ -52,8 +52,8 @@ def make_source_checks(sources: Sequence[SourceConfig]) -> list[dg.AssetCheckSpe
 
 def report_sources(home: Home, chosen: Sequence[SourceReport]) -> Iterator[Any]:
     """A materialisation for each source that was reached, and its checks."""
-    ends = [source.data_through_at for source in read_source_totals(home) if source.data_through_at]
-    newest = max(ends, default=None)
+    totals = {source.source_name: source for source in read_source_totals(home)}
+    newest = find_newest_end(totals.values())
     for source in chosen:
         key = name_source_key(source.source_name)
         if not source.is_stale:
@@ -70,7 +70,8 @@ def report_sources(home: Home, chosen: Sequence[SourceReport]) -> Iterator[Any]:
             )
         yield make_trouble_result(key, NOTHING_REFUSED, list_troubles(source), dg.AssetCheckSeverity.ERROR)
         through = source.data_through_at
-        behind = newest - through if newest is not None and through is not None else timedelta()
+        is_dated = through is not None and not totals[source.source_name].is_reference
+        behind = newest - through if newest is not None and through is not None and is_dated else timedelta()
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name=DATA_IS_CURRENT,

@@ -1,5 +1,6 @@
 """What the doctor says of sources that are servers."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -12,9 +13,10 @@ from ingest import retrying
 from ingest.home import create_home
 from ingest.landing import land
 from orchestration import sensors
+from orchestration.assets.delivery import read_data_through
 from orchestration.doctor import Finding, State, examine_home
 from orchestration.run_summary import print_sources
-from tests.ingest.landed import configure
+from tests.ingest.landed import configure, write
 from tests.ingest.scripted_server import Question, Reply, ScriptedServer
 
 
@@ -165,6 +167,26 @@ def test_prices_that_a_catalogue_states_otherwise_are_told_with_the_line_that_ta
     )
     assert others[-1] == "and 2 more in int_tokens__price_disagreements"
     assert found.mend.endswith("price_overrides.csv: openai,gpt-6,output,12.5,2026-10-02,,litellm")
+
+
+def test_prices_and_factors_are_never_late_and_make_nobody_else_late(tmp_path: Path):
+    home = create_home(tmp_path / "home")
+    job = {"submission_id": "a", "status": "RUNNING", "start_time": 1_788_220_800_000}
+    write(home.path / "jobs.json", json.dumps([job]))
+    next_year = datetime.now(UTC).year + 1
+    hour = f"{next_year}-12-31T22:00:00Z,{next_year}-12-31T23:00:00Z"
+    write(home.path / "ahead.csv", f"zone,ts_start,ts_end,price_per_mwh,currency\nDE,{hour},80,EUR\n")
+    write(home.path / "states.csv", "description,units,cost\nVA,cents per kilowatthour,8.5\n")
+    configure(
+        home,
+        "{name: jobs, kind: ray_jobs, location: jobs.json}",
+        "{name: ahead, kind: electricity_prices, location: ahead.csv}",
+        "{name: states, kind: electricity_prices, location: states.csv, options: {year: 2017}}",
+    )
+    land(home)
+    told = [item for item in examine_home(home) if item.area.startswith("source ")]
+    assert [item.text for item in told if item.state is not State.FINE] == []
+    assert list(read_data_through(home)) == ["jobs"]
 
 
 def test_the_sensor_hears_of_a_server_once_an_hour(tmp_path: Path):
