@@ -16,6 +16,7 @@ _DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
 _ROWS_PER_BATCH: Final = 20_000
 _EARLIEST: Final = Decimal(1_000_000_000)  # 2001: what is before was never set, or is another unit
 _LATEST: Final = Decimal(7_258_118_400)  # 2200
+_MOST_DIGITS: Final = 18  # a count is a 64-bit integer, and int() of 1e999999 takes minutes
 _MOST_SHOWN: Final = 200
 
 PARTITION_DATE_SQL: Final = "cast(coalesce(submitted_at, started_at, reported_at) as date)"
@@ -91,7 +92,10 @@ def read_number(record: Mapping[str, Any], field: str) -> Decimal | None:
         return None
     if not isinstance(value, int | Decimal) or isinstance(value, bool) or not Decimal(value).is_finite():
         raise JobFieldError(field, "no number", value)
-    return Decimal(value)
+    number = Decimal(value)
+    if number and abs(number.adjusted()) >= _MOST_DIGITS:
+        raise JobFieldError(field, f"a number of {_MOST_DIGITS} digits or more", number)
+    return number
 
 
 def read_seconds(record: Mapping[str, Any], field: str) -> float | None:

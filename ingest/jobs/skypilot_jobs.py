@@ -31,10 +31,12 @@ _STATES: Final = frozenset(
     "FAILED_PRECHECKS FAILED_NO_RESOURCE FAILED_CONTROLLER".split()
 )
 _NODES: Final = re.compile(r"^\s*(\d+)\s*x")
-# H100:8, {'A100-80GB': 4}; CPU:4+ is of a machine without.
-_ACCELERATORS: Final = re.compile(
-    r"\b(?!(?:CPU|CPUS|MEM|DISK)\b)([A-Za-z][\w.-]*)['\"]?\s*:\s*(\d+(?:\.\d+)?)", re.IGNORECASE
-)
+_ACCELERATOR: Final = r"(?!(?:cpus?|mem|disk|tpu)\b)([A-Za-z][\w.-]*)['\"]?\s*:\s*(\d{1,6}(?:\.\d{1,6})?)"
+# Where accelerators stand: between braces, behind gpus=, or first. A tag such as docker:ubuntu:20.04 looks like one.
+_BRACES: Final = re.compile(r"\{([^}]*)\}")
+_IN_BRACES: Final = re.compile(_ACCELERATOR, re.IGNORECASE)
+_NAMED: Final = re.compile(rf"\bgpus={_ACCELERATOR}", re.IGNORECASE)
+_FIRST: Final = re.compile(rf"^\s*(?:\d+\s*x\s*)?[(\[]?\s*{_ACCELERATOR}\+?\s*(?:[,)\]]|$)", re.IGNORECASE)
 
 
 class SkypilotJobs:
@@ -95,6 +97,9 @@ def _read_cluster(record: Mapping[str, Any]) -> dict[str, Any]:
     intervals = record.get("usage_intervals") or []
     if not isinstance(intervals, list) or not all(isinstance(each, list) and len(each) == 2 for each in intervals):
         raise JobFieldError("usage_intervals", "expected a list of [start, end]", intervals)
+    cluster_id = read_text(record, "cluster_hash") or read_text(record, "name")
+    if cluster_id is None:
+        raise JobFieldError("cluster_hash", "neither cluster_hash nor name: every cluster has one")
     ends = [read_instant({"usage_intervals": end}, "usage_intervals") for _, end in intervals]
     cost = read_number(record, "total_cost")
     accelerators = record.get("accelerators")
@@ -102,7 +107,7 @@ def _read_cluster(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "scheduler": "skypilot",
         "record": "cluster",
-        "job_id": read_text(record, "cluster_hash") or read_text(record, "name"),
+        "job_id": cluster_id,
         "job_name": read_text(record, "name"),
         "run_seconds": read_seconds(record, "duration"),
         "catalogue_cost_usd": None if cost is None else _round(cost),
@@ -129,7 +134,7 @@ def _read_place(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _show_accelerators(accelerators: Any) -> str | None:
     if isinstance(accelerators, dict):
-        return ", ".join(f"{name}:{count}" for name, count in accelerators.items())
+        return f"{{{', '.join(f'{name}: {count}' for name, count in accelerators.items())}}}"
     return accelerators if isinstance(accelerators, str) else None
 
 
@@ -138,7 +143,7 @@ def _read_resources(resources: str | None, accelerators: str | None, node_count:
     told = accelerators if accelerators is not None else resources
     if node_count is None and resources is not None and (stated := _NODES.match(resources)):
         node_count = int(stated[1])
-    found = _ACCELERATORS.findall(told or "")
+    found = _find_accelerators(told or "")
     gpus = sum(Decimal(count) for _, count in found) * (1 if node_count is None else node_count)
     return {
         "resources": resources or accelerators,
@@ -146,6 +151,12 @@ def _read_resources(resources: str | None, accelerators: str | None, node_count:
         "gpu_model": ",".join(sorted({name for name, _ in found})) or None,
         "gpu_count": None if told is None else float(gpus),
     }
+
+
+def _find_accelerators(text: str) -> list[tuple[str, str]]:
+    if braces := _BRACES.search(text):
+        return _IN_BRACES.findall(braces[1])
+    return _NAMED.findall(text) or _FIRST.findall(text)
 
 
 def _round(cost: Decimal) -> Decimal:

@@ -94,6 +94,9 @@ def test_a_managed_job_is_a_row(read_object: ReadObject):
         ("1x[CPU:4+]", 0.0, None, 1),
         ("2x(V100:4, cpus:8, mem:64)", 8.0, "V100", 2),
         ("1x(cpus=4, mem=16, m6i.xlarge)", 0.0, None, 1),
+        ("1x(gpus=H100:8, cpus=8, image_id=docker:nvidia/cuda:12.1, disk=256)", 8.0, "H100", 1),
+        ("1x(cpus=4, mem=16, image_id=docker:ubuntu:20.04)", 0.0, None, 1),
+        ("1x(tpu-v5e-8:1)", 0.0, None, 1),
         ("-", None, None, None),
         (None, None, None, None),
     ],
@@ -113,6 +116,21 @@ def test_what_has_not_been_has_no_time(read_object: ReadObject):
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize("number", ["1e1000000", "1e400", "1e-99999999"])
+def test_a_number_of_no_size_is_refused_at_once(read_object: ReadObject, number: str):
+    result = read_object(KIND, json.dumps([JOB]).replace("6000.5", number))
+    assert (result.row_count, [field for _, field, *_ in result.refused]) == (0, ["job_duration"])
+
+
+def test_accelerators_of_a_cluster_may_be_an_object_or_none(read_object: ReadObject):
+    of_two, of_none = read(
+        read_object,
+        CLUSTER | {"accelerators": {"A100": 4}},
+        CLUSTER | {"accelerators": None, "resources_str": "2x(m6i.large, image_id=docker:python:3.11)"},
+    )
+    assert [of_two["gpu_count"], of_none["gpu_count"]] == [8.0, 0.0]
 
 
 def test_tasks_of_a_pipeline_stand_apart(read_object: ReadObject):
@@ -163,12 +181,14 @@ def test_a_bad_record_costs_itself_alone(home: Home):
         {"name": "x"},
         CLUSTER | {"usage_intervals": [3]},
         CLUSTER | {"total_cost": "much"},
+        CLUSTER | {"cluster_hash": None, "name": None},
+        JOB | {"recovery_count": 10**30},
         "soon",
     ]
     write(home.path / "queue.json", json.dumps(bad))
     configure(home, "{name: sky, kind: skypilot_jobs, location: queue.json}")
     report = find(land(home, only_sources=["sky"]), "sky")
-    assert (report.rows_landed, report.rows_quarantined) == (1, 9)
+    assert (report.rows_landed, report.rows_quarantined) == (1, 11)
     check_counts(home, JOB_REPORTS)
     assert [field for (field,) in query(home, QUARANTINE, "field order by position")] == [
         "status",
@@ -179,5 +199,7 @@ def test_a_bad_record_costs_itself_alone(home: Home):
         "job_id",
         "usage_intervals",
         "total_cost",
+        "cluster_hash",
+        "recovery_count",
         "",
     ]
