@@ -137,6 +137,9 @@ class _UniqueLines:
         self._seen: set[tuple[str, str]] = set()
 
     def write(self, batch: pa.Table) -> None:
+        if "line_id" not in batch.column_names:
+            self._sink.write(batch)
+            return
         keep: list[bool] = []
         rows = batch.select(["invoice_id", "line_id", "_position"]).to_pylist()
         for row in rows:

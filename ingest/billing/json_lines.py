@@ -16,6 +16,8 @@ from ingest.source import ObjectRefusedError, RowSink, SourceObject
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _MOST_SHOWN: Final = 500
+_RECORDS_PER_TABLE: Final = 10_000  # Python's records are many times as large as the engine's texts
+_TABLES_PER_BATCH: Final = 10  # and planning the select of a batch takes as long as reading 10,000 rows
 _DECODER: Final = msgspec.json.Decoder(float_hook=str)
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -34,17 +36,19 @@ def is_json(source_object: SourceObject) -> bool:
     return first.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1] in (b"{", b"[")
 
 
-def batch_lines(form: BillFormat, source_object: SourceObject, sink: RowSink, most_rows: int) -> Iterator[LineBatch]:
+def batch_lines(form: BillFormat, source_object: SourceObject, sink: RowSink) -> Iterator[LineBatch]:
     """Yield the lines that are JSON objects, and refuse the others.
 
     A line does not say which columns it might have had, so all of the contract stand in every header. Raises
     `ObjectRefusedError` for a JSON array, which cannot be read with bounded memory.
     """
     flattener = _Flattener(form)
+    header = {form.spell(name): None for name in form.column_names}
     records: list[dict[str, str | None]] = []
     numbers: list[int] = []
+    pending: list[pa.Table] = []
     for number, line in iterate_lines(source_object):
-        if not numbers and line.lstrip().startswith(b"["):
+        if not numbers and not pending and line.lstrip().startswith(b"["):
             raise ObjectRefusedError(
                 "a JSON array: expected one JSON object a line. Export it as newline-delimited JSON, such as with "
                 "bq extract --destination_format NEWLINE_DELIMITED_JSON",
@@ -56,20 +60,29 @@ def batch_lines(form: BillFormat, source_object: SourceObject, sink: RowSink, mo
             sink.refuse_row(number, None, f"not a JSON object: {error}", line.decode(errors="replace")[:_MOST_SHOWN])
             continue
         numbers.append(number)
-        if len(records) == most_rows:
-            yield _make_batch(form, records, numbers)
+        if len(records) == _RECORDS_PER_TABLE:
+            pending.append(_make_table(header, records, numbers))
             records, numbers = [], []
+            if len(pending) == _TABLES_PER_BATCH:
+                yield _make_batch(header, pending)
+                pending = []
     if records:
-        yield _make_batch(form, records, numbers)
+        pending.append(_make_table(header, records, numbers))
+    if pending:
+        yield _make_batch(header, pending)
 
 
-def _make_batch(form: BillFormat, records: list[dict[str, str | None]], numbers: list[int]) -> LineBatch:
-    known = {form.spell(name): None for name in form.column_names}
-    header = list({**known, **{name: None for record in records for name in record}})
+def _make_table(header: dict[str, None], records: list[dict[str, str | None]], numbers: list[int]) -> pa.Table:
+    """Records as columns of texts. `header` learns the names that are new, so that columns never change places."""
+    header.update({name: None for record in records for name in record})
     # One array of records: the engine's own loop over them, not one of ours for each column.
     rows = pa.array(records, pa.struct([(name, pa.string()) for name in header]))
     columns = {f"c{index}": column for index, column in enumerate(rows.flatten())}
-    return LineBatch(header, pa.table({**columns, "line": pa.array(numbers, pa.int64())}))
+    return pa.table({"line": pa.array(numbers, pa.int64()), **columns})
+
+
+def _make_batch(header: dict[str, None], tables: list[pa.Table]) -> LineBatch:
+    return LineBatch(list(header), pa.concat_tables(tables, promote_options="default"))
 
 
 def _read_object(line: bytes) -> dict[str, Any]:
@@ -94,14 +107,15 @@ class _Flattener:
     def _add(self, flat: dict[str, str | None], record: dict[str, Any], parent: str) -> None:
         for key, value in record.items():
             name = parent + key
-            if value is None or isinstance(value, str):
+            kind = type(value)  # what a decoder makes has no subclasses, and asking for those takes longer
+            if kind is str or value is None:
                 flat[name] = value
-            elif isinstance(value, dict) and not self._takes_whole(name):
+            elif kind is dict and not self._takes_whole(name):
                 self._add(flat, value, f"{name}.")
-            elif isinstance(value, dict | list):
+            elif kind is dict or kind is list:
                 flat[name] = _ENCODER.encode(value).decode()
             else:
-                flat[name] = str(value).lower() if isinstance(value, bool) else str(value)
+                flat[name] = str(value).lower() if kind is bool else str(value)
 
     def _takes_whole(self, name: str) -> bool:
         if name not in self._is_column:

@@ -147,7 +147,7 @@ class _BillReader:
             raise ObjectRefusedError(f"damaged Parquet: {_first_line(error)}: deliver the object again") from error
 
     def read_json_lines(self) -> None:
-        for lines in batch_lines(self._form, self._object, self._sink, _ROWS_PER_BATCH):
+        for lines in batch_lines(self._form, self._object, self._sink):
             columns = replace(_match_columns(self._form, lines.header, self._defaults), position="line")
             self._connection.register("json_lines", lines.rows)
             for batch, problems, spoiled in self._stream("select * from json_lines", columns, 0):
@@ -174,6 +174,9 @@ class _BillReader:
                 positions = pa.array(range(position + 1, position + 1 + rows.num_rows), pa.int64())
                 position += rows.num_rows
                 rows = rows.append_column("_position", positions)
+            if rows.column("_problem").null_count == rows.num_rows:
+                yield rows.drop_columns(["_problem", "_found", "_period"]), [], set()
+                continue
             is_good = rows.column("_problem").is_null()
             bad = rows.filter(rows.column("_problem").is_valid())
             bad_rows = bad.select(["_position", "_problem", "_found", *claimed]).to_pylist()

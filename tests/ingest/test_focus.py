@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingest.billing.focus import Focus
-from ingest.contracts import FOCUS_CHARGES
+from ingest.billing.focus import FOCUS, Focus
+from ingest.contracts import FOCUS_CHARGES, INSTANT, MONEY, TEXT
 from ingest.source import ObjectRefusedError, SourceObject
 
 HEADER = "BilledCost,EffectiveCost,BillingPeriodStart,ChargePeriodStart,ChargePeriodEnd,ChargeCategory,BillingCurrency"
@@ -36,7 +36,9 @@ class ListSink:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        return [row for batch in self.batches for row in batch.to_pylist()]
+        """Landed rows with every contract column, absent ones null."""
+        names = FOCUS_CHARGES.schema.names
+        return [{name: row.get(name) for name in names} for batch in self.batches for row in batch.to_pylist()]
 
 
 def read(path: Path, options: Mapping[str, Any] | None = None) -> ListSink:
@@ -77,7 +79,10 @@ def test_columns_are_found_by_name_in_any_order_and_case(tmp_path: Path) -> None
 
 
 def test_every_contract_column_comes_with_its_type(tmp_path: Path) -> None:
-    (batch,) = read_cells(tmp_path).batches
+    example = {TEXT: "x", MONEY: "1", INSTANT: "2026-05-01T00:00:00Z"}
+    cells = {FOCUS.spell(name): example[kind] for name, kind in FOCUS_CHARGES.columns if name != "billing_currency"}
+    cells |= {f"{period}PeriodEnd": "2026-06-01T00:00:00Z" for period in ("Billing", "Charge")}
+    (batch,) = read_cells(tmp_path, BillingCurrency="USD", **cells).batches
     for name, kind in FOCUS_CHARGES.columns:
         assert batch.schema.field(name).type == kind, name
 

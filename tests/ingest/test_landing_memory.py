@@ -63,10 +63,10 @@ def write_bill(home: Home, row_count: int) -> int:
 
 def test_four_times_the_bill_does_not_take_four_times_the_memory(home: Home) -> None:
     home.sources_path.write_text("sources:\n  - {name: bills, kind: focus, location: bill.csv}\n")
-    assert write_bill(home, 25_000) > 45
+    assert write_bill(home, 60_000) > 110
     small_mib = land_apart(home)
-    assert write_bill(home, 100_000) > 190
+    assert write_bill(home, 240_000) > 440
     large_mib = land_apart(home)
-    print(f"48 MiB took {small_mib} MiB, 194 MiB took {large_mib} MiB")
+    print(f"117 MiB took {small_mib} MiB, 468 MiB took {large_mib} MiB")
     assert large_mib < 2 * small_mib
-    assert sum(file.row_count for file in lake.list_files(home, FOCUS_CHARGES)) == 100_000
+    assert sum(file.row_count for file in lake.list_files(home, FOCUS_CHARGES)) == 240_000
