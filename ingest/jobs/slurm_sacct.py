@@ -8,6 +8,7 @@ Times are epoch seconds (`SLURM_TIME_FORMAT=%s`) or local text in `options.timez
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,6 +20,7 @@ from ingest.server_options import check_names
 from ingest.source import ObjectRefusedError, OptionProblem, RowSink, ServerKind, SourceObject
 
 _ROWS_PER_BATCH: Final = 20_000
+_KEPT_RESOURCES: Final = 4_096  # of a cluster, jobs by the thousand ask for the same
 _REQUIRED: Final = ("JobIDRaw", "State", "Submit", "AllocTRES")
 _TEXTS: Final = {
     "JobID": "job_label",
@@ -145,7 +147,7 @@ def _read_job(fields: list[str], cells: list[str], zone: ZoneInfo) -> dict[str, 
     for name, column in _COUNTS.items():
         if job.get(name, "") not in _NOTHING and job[name] != "Partition_Limit":
             row[column] = _read_count(name, job[name])
-    row |= _read_resources(job["AllocTRES"])
+    row.update(_read_resources(job["AllocTRES"]))
     row["requested_gpu_count"] = _count_gpus("ReqTRES", job.get("ReqTRES", ""))
     field = "ConsumedEnergyRaw" if job.get("ConsumedEnergyRaw") else "ConsumedEnergy"
     if job.get(field, "") not in _NOTHING:
@@ -160,13 +162,15 @@ def _read_energy(field: str, text: str) -> float:
     return float(energy[1]) * _ENERGY_UNITS[energy[2]]
 
 
+@lru_cache(maxsize=_KEPT_RESOURCES)
 def _count_gpus(field: str, resources: str) -> int | None:
     """The GPUs of a TRES list; None where it names none. Its typed entries tell the same GPUs again."""
     counts = _GPUS.findall(resources) or [count for _, count in _TYPED_GPUS.findall(resources)]
     return sum(_read_count(field, count) for count in counts) if counts else None
 
 
-def _read_resources(allocated: str) -> dict[str, Any]:
+@lru_cache(maxsize=_KEPT_RESOURCES)
+def _read_resources(allocated: str) -> Mapping[str, Any]:
     """GPUs, nodes and CPUs of AllocTRES. Empty: it never started."""
     typed = _TYPED_GPUS.findall(allocated)
     gpus = _count_gpus("AllocTRES", allocated) or 0
