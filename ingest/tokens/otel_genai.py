@@ -196,15 +196,20 @@ def _read_call(
 ) -> tuple[Any, ...]:
     """One row: the span told as a gateway's record, which has the same facts under other names."""
 
+    places = [place for place in (attributes, traces.inherit(span.traceId, span.parentSpanId), sender) if place]
+
     def find(column: str) -> Any:
-        for place in (attributes.get, lambda name: traces.inherit(span.traceId, span.parentSpanId, name), sender.get):
+        for place in places:
             for name in owners[column]:
-                if (value := place(name)) is not None:
-                    return str(value)
+                if name in place:
+                    return str(place[name])
         return None
 
     def pick(*names: str) -> Any:
-        return next((attributes[name] for name in names if name in attributes), None)
+        for name in names:
+            if name in attributes:
+                return attributes[name]
+        return None
 
     repairs: list[str] = []
     is_error = (span.status is not None and span.status.code in (2, "STATUS_CODE_ERROR")) or "error.type" in attributes

@@ -86,16 +86,15 @@ def read_attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
         value = pair.value
         if value is None:
             continue
-        plain = next(
-            (
-                part
-                for part in (value.stringValue, value.intValue, value.doubleValue, value.boolValue)
-                if part is not None and part != ""
-            ),
-            None,
-        )
-        if plain is not None:
-            attributes[pair.key] = plain
+        # In a row, not in a loop: most of an export is attributes.
+        if value.stringValue:
+            attributes[pair.key] = value.stringValue
+        elif value.intValue is not None and value.intValue != "":
+            attributes[pair.key] = value.intValue
+        elif value.doubleValue is not None and value.doubleValue != "":
+            attributes[pair.key] = value.doubleValue
+        elif value.boolValue is not None:
+            attributes[pair.key] = value.boolValue
     return attributes
 
 
@@ -151,11 +150,12 @@ class Traces:
             for above_id, found in above
         )
 
-    def inherit(self, trace_id: str, parent_id: str, name: str) -> Any:
-        """The attribute of the nearest span above that has it; None where none has."""
-        return next(
-            (node.inherited[name] for _, node in self._walk_up(trace_id, parent_id) if name in node.inherited), None
-        )
+    def inherit(self, trace_id: str, parent_id: str) -> Mapping[str, Any]:
+        """What a span may be attributed by, each attribute of the nearest span above that has it."""
+        inherited: dict[str, Any] = {}
+        for _, node in self._walk_up(trace_id, parent_id):
+            inherited = {**node.inherited, **inherited}
+        return inherited
 
     def _walk_up(self, trace_id: str, span_id: str) -> Iterator[tuple[str, Node]]:
         seen: set[str] = set()
