@@ -164,7 +164,9 @@ def _typed_sql(form: BillFormat, name: str, date_format: str | None) -> str:
 def _cast_plain_instant(raw: str, date_format: str | None) -> str:
     """The usual spellings of UTC, which need neither a pattern nor a zone, each of which costs more than the cast."""
     like = " or ".join(f"{raw} like '{spelling}'" for spelling in _PLAIN_INSTANTS)
-    branches = [f"when {raw} between '1' and '3' and ({like}) then try_cast({raw} as timestamp)"]
+    # The cast takes an hour of 24 for the next day's first without a word.
+    is_plain = f"{raw} between '1' and '3' and ({like}) and not {raw} like '___________24:%'"
+    branches = [f"when {is_plain} then try_cast({raw} as timestamp)"]
     if date_format is not None:
         day = quote_literal(f"{_SLASH_FORMATS[date_format]}/%Y")
         branches.append(f"when {raw} like '__/__/____' then try_strptime({raw}, {day})")

@@ -36,9 +36,8 @@ class ListSink:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Landed rows with every contract column, absent ones null."""
-        names = FOCUS_CHARGES.schema.names
-        return [{name: row.get(name) for name in names} for batch in self.batches for row in batch.to_pylist()]
+        rows = (row for batch in self.batches for row in batch.to_pylist())
+        return [dict.fromkeys(FOCUS_CHARGES.schema.names) | row for row in rows]
 
 
 def read(path: Path, options: Mapping[str, Any] | None = None) -> ListSink:
@@ -391,8 +390,6 @@ def test_real_files_sum_to_what_a_plain_reader_sums(shared_data: Path, name: str
 
 def test_every_example_of_the_specification_is_read_whole(shared_data: Path) -> None:
     folder = shared_data / "focus_spec_examples"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is absent")
     counts = {}
     for path in sorted(folder.glob("*.csv")):
         sink = read(path)
