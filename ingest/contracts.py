@@ -17,6 +17,7 @@ from ingest.bill_tables import FOCUS_CHARGES as FOCUS_CHARGES
 from ingest.bill_tables import GCP_BILLING_ROWS as GCP_BILLING_ROWS
 from ingest.bill_tables import INVOICE_LINES as INVOICE_LINES
 from ingest.bill_tables import OCI_COST_ROWS as OCI_COST_ROWS
+from ingest.budget_tables import PROVIDER_BUDGETS as PROVIDER_BUDGETS
 from ingest.grid_tables import CARBON_INTENSITY as CARBON_INTENSITY
 from ingest.grid_tables import ELECTRICITY_PRICES as ELECTRICITY_PRICES
 from ingest.job_tables import JOB_REPORTS as JOB_REPORTS
@@ -379,6 +380,7 @@ def landing_tables() -> dict[str, LandingTable]:
         LLM_CATALOGUE_PRICES,
         CARBON_INTENSITY,
         ELECTRICITY_PRICES,
+        PROVIDER_BUDGETS,
         SLURM_JOBS,
         JOB_REPORTS,
         LLM_PRICES,

@@ -13,6 +13,7 @@ from ingest.jobs.skypilot_jobs import SkypilotJobs
 from ingest.jobs.slurm_sacct import SlurmSacct
 from ingest.reference.carbon_intensity import CarbonIntensity
 from ingest.reference.electricity_prices import ElectricityPrices
+from ingest.reference.gcp_budgets import GcpBudgets
 from ingest.reference.gpu_prices import GpuPrices
 from ingest.reference.llm_price_catalogue import LlmPriceCatalogue
 from ingest.source import SourceKind
@@ -56,6 +57,7 @@ KINDS: Final[dict[str, SourceKind]] = {
         LlmPriceCatalogue(),
         CarbonIntensity(),
         ElectricityPrices(),
+        GcpBudgets(),
         SlurmSacct(),
         SkypilotJobs(),
         RayJobs(),

@@ -32,6 +32,7 @@ from ingest.contracts import (
     LITELLM_REQUESTS,
     LLM_CATALOGUE_PRICES,
     OPENCOST_ALLOCATIONS,
+    PROVIDER_BUDGETS,
     PROVIDER_RESULTS,
     SLURM_JOBS,
     VLLM_SAMPLES,
@@ -47,7 +48,7 @@ DATA_THROUGH_SQL: Final = {
     KOKU_OCP_ROWS.name: "interval_end_at",
     LITELLM_REQUESTS.name: "coalesce(ended_at, started_at)",
     PROVIDER_RESULTS.name: "bucket_end_at",
-    **{table.name: "as_of" for table in (GPU_PRICES, LLM_CATALOGUE_PRICES)},
+    **{table.name: "as_of" for table in (GPU_PRICES, LLM_CATALOGUE_PRICES, PROVIDER_BUDGETS)},
     **{table.name: "ends_at" for table in (CARBON_INTENSITY, ELECTRICITY_PRICES)},
     **{table.name: "reported_at" for table in (SLURM_JOBS, JOB_REPORTS)},
 }

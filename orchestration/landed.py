@@ -13,8 +13,14 @@ from ingest.registry import LANDED, REFUSED, SUPERSEDED, latest_sql
 LATE_AFTER: Final = timedelta(days=2)
 """A source whose data ends so long before another's is stale: bills arrive within a day, and are restated for two."""
 
-REFERENCE_KINDS: Final = ("gpu_prices", "llm_price_catalogue", "carbon_intensity", "electricity_prices")
-"""Prices and factors: they hold from their day on, or are told ahead, so that they are never late."""
+REFERENCE_KINDS: Final = (
+    "gpu_prices",
+    "llm_price_catalogue",
+    "carbon_intensity",
+    "electricity_prices",
+    "gcp_budgets",
+)
+"""Prices, factors and budgets: they hold from their day on, or are told ahead, so that they are never late."""
 
 _SOURCES_SQL: Final = """
 select

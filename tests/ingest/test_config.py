@@ -38,6 +38,7 @@ def test_the_commented_examples_of_a_new_home_are_valid(home: Home):
         "gangs",
         "workloads",
         "price-check",
+        "budgets",
         "grid",
         "power-market",
         "jobs",
