@@ -8,6 +8,9 @@ import msgspec
 
 from ingest.source import ObjectRefusedError, SourceObject
 
+JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises of a text: no JSON, a string that is not UTF-8, brackets without an end."""
+
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _READ_BYTES: Final = 1 << 20
 _BLOCK_BYTES: Final = 8 << 20  # also bounds what one gzip block may expand to at a time
@@ -101,7 +104,7 @@ def _iterate_document(source_object: SourceObject) -> Iterator[tuple[int, msgspe
             records = msgspec.json.decode(payload, type=list[msgspec.Raw])
         else:
             records = [msgspec.json.decode(payload, type=msgspec.Raw)]
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise ObjectRefusedError(
             f"not one JSON document: {error}: expected JSON lines, one object, or an array of objects"
         ) from error

@@ -64,6 +64,14 @@ def check_names(options: Mapping[str, Any], own: Collection[str]) -> Iterator[Op
             yield OptionProblem(name, "an unknown option", list_names(name, known))
 
 
+def check_google_names(options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+    """Options that a service of Google's, asked by the day, does not read: credentials are Google's own affair."""
+    yield from check_names(options, ("endpoint_url",))
+    for name in (name for name in SERVER_OPTIONS if name in options):
+        if name not in (*SPAN_OPTIONS, "timeout_seconds"):
+            yield OptionProblem(name, "an option", "none: credentials are found as Google's own tools find them")
+
+
 def read_span(options: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:
     """(first instant, end) of what is wanted, aware UTC; never later than `now`."""
     start = datetime.combine(_read_day(options["since"]), datetime.min.time(), UTC)

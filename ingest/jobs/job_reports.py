@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 
 from ingest.contracts import JOB_REPORTS
-from ingest.payload import iterate_records
+from ingest.payload import JSON_ERRORS, iterate_records
 from ingest.source import RowSink, SourceObject
 
 _DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
@@ -119,7 +119,7 @@ def _iterate(source_object: SourceObject, envelopes: tuple[str, ...]) -> Iterato
     for position, text in iterate_records(source_object):
         try:
             record = _DECODER.decode(text)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except JSON_ERRORS as error:
             number += 1
             yield number, f"line {position}: {error}"
             continue

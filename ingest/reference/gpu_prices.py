@@ -27,7 +27,7 @@ from ingest.reference.gpu_price_layouts import (
     read_opencost,
     read_skypilot,
 )
-from ingest.server_options import SERVER_OPTIONS, check_names
+from ingest.server_options import check_google_names, check_names
 from ingest.source import ObjectRefusedError, OptionProblem, RowSink, ServerKind, SourceObject
 from ingest.values import parse_instant
 
@@ -56,10 +56,7 @@ class CloudBillingKind:
 
     def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
         """`endpoint_url`, and of the common ones those that choose days: credentials are Google's own affair."""
-        yield from check_names(options, ("endpoint_url",))
-        for name in (name for name in SERVER_OPTIONS if name in options):
-            if name not in ("since", "until", "re_read_hours", "timeout_seconds"):
-                yield OptionProblem(name, "an option", "none: credentials are found as Google's own tools find them")
+        yield from check_google_names(options)
 
     def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> "CloudBilling":
         # Google's library takes longer to import than all else: only who asks it waits for it.
@@ -113,12 +110,9 @@ class GpuPrices:
 
 
 def read_as_of(options: Mapping[str, Any]) -> datetime | None:
-    """The option `as_of`. Raises `ValueError` for what is no day."""
+    """The option `as_of`, UTC without zone. Raises `ValueError` for what is no day."""
     given = options.get("as_of")
-    if given is None:
-        return None
-    parse_instant(str(given))
-    return datetime.fromisoformat(str(given)).replace(tzinfo=None)
+    return None if given is None else datetime(1970, 1, 1) + timedelta(microseconds=parse_instant(str(given)))
 
 
 def _iterate_prices(source_object: SourceObject) -> Prices:

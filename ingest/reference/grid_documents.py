@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest.payload import iterate_lines, read_payload
+from ingest.payload import JSON_ERRORS, iterate_lines, read_payload
 from ingest.server_options import check_names
 from ingest.source import ObjectRefusedError, OptionProblem, SourceObject
 from ingest.values import parse_instant
@@ -52,7 +52,7 @@ def open_document(source_object: SourceObject) -> GridDocument:
     if first[1].lstrip().startswith((b"{", b"[")):
         try:
             return GridDocument(frozenset(), iter(()), _DECODER.decode(read_payload(source_object)))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except JSON_ERRORS as error:
             raise ObjectRefusedError(f"not one JSON document: {error}") from error
     texts = (text.decode("utf-8", "replace") + "\n" for _, text in iterate_lines(source_object))
     reader = csv.reader(texts)

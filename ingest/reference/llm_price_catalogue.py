@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from ingest.contracts import LLM_CATALOGUE_PRICES, LandingTable
-from ingest.payload import read_payload
+from ingest.payload import JSON_ERRORS, read_payload
 from ingest.reference.gpu_prices import read_as_of
 from ingest.reference.llm_prices import GATEWAY_SPELLINGS
 from ingest.server_options import check_names
@@ -117,7 +117,7 @@ class LlmPriceCatalogue:
 def _open_catalogue(source_object: SourceObject, day: date) -> tuple[str, Iterator[Entry]]:
     try:
         document = _DECODER.decode(read_payload(source_object))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except JSON_ERRORS as error:
         raise ObjectRefusedError(f"not JSON: {error}") from error
     if isinstance(document, list) and all(isinstance(item, dict) and "models" in item for item in document):
         return "genai_prices", _iterate_genai(document, day)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from ingest.contracts import LITELLM_REQUESTS, LandingTable
-from ingest.payload import iterate_lines, read_payload
+from ingest.payload import JSON_ERRORS, iterate_lines, read_payload
 from ingest.source import ObjectRefusedError, RowSink, ServerKind, SourceObject
 from ingest.tokens.litellm_records import ROW_SCHEMA, BadRecordError, read_record, write_rows
 from ingest.tokens.otel_spans import (
@@ -140,7 +140,7 @@ def _iterate_spans(source_object: SourceObject) -> Iterator[tuple[int, dict[str,
     for number, text in _iterate_documents(source_object):
         try:
             export = decode_export(text)
-        except msgspec.DecodeError as error:
+        except JSON_ERRORS as error:
             position += 1
             problem = f"line {number}: {error}"
             yield position, {}, msgspec.Raw(b"")
@@ -170,7 +170,7 @@ def _iterate_documents(source_object: SourceObject) -> Iterator[tuple[int, bytes
         return
     try:
         msgspec.json.decode(first[1], type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         yield 1, read_payload(source_object)
         return
     yield first
@@ -180,7 +180,7 @@ def _iterate_documents(source_object: SourceObject) -> Iterator[tuple[int, bytes
 def _decode_span(raw: msgspec.Raw) -> Span:
     try:
         span = decode_span(raw)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise BadRecordError("spans", f"not a span of an OTLP export: {error}") from error
     if not span.traceId or not span.spanId:
         raise BadRecordError("spanId", "missing: every span needs its ids")

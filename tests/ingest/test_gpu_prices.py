@@ -14,7 +14,7 @@ from ingest.contracts import GPU_PRICES, QUARANTINE
 from ingest.home import Home
 from ingest.kinds import KINDS
 from ingest.landing import land
-from ingest.reference.gpu_prices import GpuPrices
+from ingest.reference.gpu_prices import GpuPrices, read_as_of
 from ingest.source import ObjectRefusedError
 from tests.ingest.conftest import MODIFIED_AT, ReadObject
 from tests.ingest.landed import check_counts, configure, find, query, write
@@ -150,6 +150,10 @@ def test_a_sku_in_another_unit_or_currency_is_refused(read_object: ReadObject, s
         (4, None),
         (5, "category"),
     ]
+
+
+def test_a_day_with_an_offset_is_that_moment():
+    assert read_as_of({"as_of": "2026-10-01T23:00:00-05:00"}) == datetime(2026, 10, 2, 4)
 
 
 @pytest.mark.parametrize("option", ["as_of: soon", "provider: 7", "day: 2026-01-01"])

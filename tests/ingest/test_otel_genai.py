@@ -275,3 +275,12 @@ def test_a_broken_line_costs_itself_and_a_file_without_spans_is_refused(read_obj
 def test_one_document_over_many_lines_is_read_as_one(read_object: Any, pack: Callable[[str], bytes]):
     text = json.dumps(json.loads(export(call("a"), call("b"))), indent=1)
     assert read_object(KIND, pack(text)).row_count == 2
+
+
+def test_a_byte_that_is_no_text_costs_its_span_alone(read_object: Any):
+    text = export(call("s1"), call("s2", server__address="here"), call("s3")).encode()
+    spoiled = text.replace(b'"here"', b'"h\xffre"')
+    result = read_object(KIND, spoiled + b"\n" + export(call("s4")).encode())
+    assert [row["request_id"] for row in result.rows] == ["t1/s1", "t1/s3", "t1/s4"]
+    ((position, field, reason, _),) = result.refused
+    assert (position, field) == (2, "spans") and "utf-8" in reason

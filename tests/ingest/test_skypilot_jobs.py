@@ -203,3 +203,12 @@ def test_a_bad_record_costs_itself_alone(home: Home):
         "recovery_count",
         "",
     ]
+
+
+def test_a_byte_that_is_no_text_costs_its_line_alone(read_object: ReadObject):
+    lines = [json.dumps(JOB | {"job_id": number}).encode() for number in (7, 8, 9)]
+    lines[1] = lines[1].replace(b'"train"', b'"tr\xffin"')
+    result = read_object(KIND, b"\n".join(lines))
+    assert result.row_count == 2
+    ((position, _, _, found),) = result.refused
+    assert position == 2 and "utf-8" in found
