@@ -25,7 +25,7 @@ from ingest.wording import list_names
 STORAGE_OPTIONS: Final = ("region", "endpoint_url", "profile")
 """Options of every kind of source; a kind may read more of its own."""
 
-SERVER_SCHEMES: Final = ("http", "https", "postgresql", "bigquery", "cloudbilling")
+SERVER_SCHEMES: Final = ("http", "https", "postgresql", "bigquery", "cloudbilling", "billingbudgets")
 """What a location that is asked and not listed starts with."""
 
 _PLACES: Final = "a path, a glob, a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix"

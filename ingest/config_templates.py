@@ -27,7 +27,7 @@ sources: []
 #  - {name: gangs, kind: volcano, location: "exports/podgroups/", options: {cluster: prod}}
 #  - {name: workloads, kind: kueue, location: "exports/workloads/", options: {cluster: prod}}
 #  - {name: price-check, kind: llm_price_catalogue, location: prices/model_prices_and_context_window.json}
-#  - {name: budgets, kind: gcp_budgets, location: "exports/gcp-budgets/"}
+#  - {name: budgets, kind: gcp_budgets, location: "exports/gcp-budgets/"}   # or billingbudgets://billingAccounts/ID
 #  - {name: grid, kind: carbon_intensity, location: "exports/grid/*.json"}
 #  - {name: power-market, kind: electricity_prices, location: "exports/day-ahead/*.csv"}
 #  - {name: jobs, kind: slurm_sacct, location: "exports/sacct/", options: {cluster: prod, timezone: Europe/Berlin}}

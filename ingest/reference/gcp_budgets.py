@@ -1,25 +1,30 @@
 """Read the budgets of a Google Cloud billing account: what is to be spent a period, on what, and who is told when.
 
 Source: `gcloud billing budgets list --format=json`, or answers of the Cloud Billing Budget API v1
-(`billingAccounts.budgets.list`): an array, pages under `budgets`, or a budget a line. Never late: an object is the
-whole listing of its billing accounts and holds from its day until the next one. Landing table: provider_budgets.
+(`billingAccounts.budgets.list`): an array, pages under `budgets`, or a budget a line, as files or asked over gRPC
+(`cloud_budgets`). Never late: an object is the whole listing of its billing accounts and holds from its day until the
+next one. Landing table: provider_budgets.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 import pyarrow as pa
 
 from ingest.contracts import PROVIDER_BUDGETS, LandingTable
-from ingest.payload import iterate_records
+from ingest.payload import JSON_ERRORS, iterate_records
 from ingest.reference.gpu_prices import read_as_of
-from ingest.server_options import check_names
+from ingest.server_options import check_google_names, check_names
 from ingest.source import ObjectRefusedError, OptionProblem, RowSink, ServerKind, SourceObject
 from ingest.values import round_money
+
+if TYPE_CHECKING:
+    from ingest.reference.cloud_budgets import CloudBudgets
 
 _ROWS_PER_BATCH: Final = 20_000
 _MOST_SHOWN: Final = 200
@@ -56,6 +61,25 @@ class _BudgetError(Exception):
         self.found = str(found)[:_MOST_SHOWN]
 
 
+class CloudBudgetsKind:
+    """The Cloud Billing Budget API, once a day."""
+
+    schemes: ClassVar[tuple[str, ...]] = ("billingbudgets",)
+    window: ClassVar[timedelta] = timedelta(days=1)
+    re_read: ClassVar[timedelta] = timedelta(0)
+    is_append_only: ClassVar[bool] = False
+
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """`endpoint_url`, and of the common ones those that choose days."""
+        yield from check_google_names(options)
+
+    def connect(self, location: str, options: Mapping[str, Any], base_dir: Path) -> "CloudBudgets":
+        # Google's library takes longer to import than all else: only who asks it waits for it.
+        from ingest.reference.cloud_budgets import CloudBudgets
+
+        return CloudBudgets(location, options)
+
+
 class GcpBudgets:
     """One row per budget and listing of it."""
 
@@ -63,7 +87,7 @@ class GcpBudgets:
     table: ClassVar[LandingTable] = PROVIDER_BUDGETS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(as_of as date)"
-    server: ClassVar[ServerKind | None] = None
+    server: ClassVar[ServerKind | None] = CloudBudgetsKind()
 
     def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
         """`as_of`: the day of the listing, which names none; by default its object's."""
@@ -100,7 +124,7 @@ def _iterate_budgets(source_object: SourceObject) -> Iterator[tuple[int, Any]]:
     for position, text in iterate_records(source_object):
         try:
             record = _DECODER.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except JSON_ERRORS as error:
             record = _BudgetError("", f"no JSON: {error}", f"record {position}")
         page = _open_page(record)
         if page is None:

@@ -1,7 +1,6 @@
 """The Cloud Billing Catalog, asked with Google's own client of a gRPC server on loopback."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,9 +15,9 @@ from ingest.landing import LandingReport, land
 from ingest.reference import cloud_billing
 from ingest.reference.cloud_billing import split_at_pacific_month
 from ingest.source import Window
+from tests.ingest.grpc_server import ScriptedGrpc, fail
 from tests.ingest.landed import check_counts, configure, find, query
 
-Answer = Callable[[billing_v1.ListSkusRequest, grpc.ServicerContext], billing_v1.ListSkusResponse]
 UNITS = {"GPU": "h", "CPU": "h", "RAM": "GiBy.h", "SSD": "GiBy.mo"}
 
 
@@ -51,53 +50,31 @@ SKUS = [
 ]
 
 
-class FakeCatalog:
-    """Answers `ListSkus` in pages of four, from a script first."""
-
-    def __init__(self) -> None:
-        self.asked: list[billing_v1.ListSkusRequest] = []
-        self.script: list[Answer] = []
-        handler = grpc.unary_unary_rpc_method_handler(
-            self.answer,
-            request_deserializer=billing_v1.ListSkusRequest.deserialize,
-            response_serializer=billing_v1.ListSkusResponse.serialize,
-        )
-        service = "google.cloud.billing.v1.CloudCatalog"
-        self.server = grpc.server(ThreadPoolExecutor(4))
-        self.server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {"ListSkus": handler})])
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
-        self.server.start()
-
-    def answer(self, request: billing_v1.ListSkusRequest, context: grpc.ServicerContext) -> billing_v1.ListSkusResponse:
-        self.asked.append(request)
-        if self.script:
-            return self.script.pop(0)(request, context)
-        start = int(request.page_token or 0)
-        following = start + 4
-        return billing_v1.ListSkusResponse(
-            skus=SKUS[start:following], next_page_token=str(following) if following < len(SKUS) else ""
-        )
-
-
-def fail(code: grpc.StatusCode) -> Answer:
-    def abort(request: billing_v1.ListSkusRequest, context: grpc.ServicerContext) -> billing_v1.ListSkusResponse:
-        context.abort(code, "as the script says")
-        raise AssertionError
-
-    return abort
+def answer_page(request: billing_v1.ListSkusRequest, context: grpc.ServicerContext) -> billing_v1.ListSkusResponse:
+    """In pages of four."""
+    start = int(request.page_token or 0)
+    following = start + 4
+    return billing_v1.ListSkusResponse(
+        skus=SKUS[start:following], next_page_token=str(following) if following < len(SKUS) else ""
+    )
 
 
 @pytest.fixture
-def catalog(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCatalog]:
+def catalog(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedGrpc]:
     quick = cloud_billing.RETRY.with_delay(initial=0.01, maximum=0.02, multiplier=1).with_timeout(0.5)
     monkeypatch.setattr(cloud_billing, "RETRY", quick)
-    catalog = FakeCatalog()
+    catalog = ScriptedGrpc(
+        "google.cloud.billing.v1.CloudCatalog/ListSkus",
+        billing_v1.ListSkusRequest,
+        billing_v1.ListSkusResponse,
+        answer_page,
+    )
     yield catalog
     catalog.server.stop(None)
 
 
 @pytest.fixture
-def land_prices(home: Home, catalog: FakeCatalog) -> Callable[[], LandingReport]:
+def land_prices(home: Home, catalog: ScriptedGrpc) -> Callable[[], LandingReport]:
     configure(
         home,
         '{name: gcp-prices, kind: gpu_prices, location: "cloudbilling://services/6F81-5844-456A", options: {'
@@ -106,7 +83,7 @@ def land_prices(home: Home, catalog: FakeCatalog) -> Callable[[], LandingReport]
     return lambda: land(home, only_sources=["gcp-prices"])
 
 
-def test_gpus_cores_and_memory_land_page_by_page(home: Home, catalog: FakeCatalog, land_prices: Any):
+def test_gpus_cores_and_memory_land_page_by_page(home: Home, catalog: ScriptedGrpc, land_prices: Any):
     report = find(land_prices(), "gcp-prices")
     assert not report.is_stale, report.messages
     (first, second) = catalog.asked
@@ -132,7 +109,7 @@ def test_gpus_cores_and_memory_land_page_by_page(home: Home, catalog: FakeCatalo
     "code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL]
 )
 def test_a_catalog_that_fails_for_a_moment_is_asked_again(
-    code: grpc.StatusCode, home: Home, catalog: FakeCatalog, land_prices: Any
+    code: grpc.StatusCode, home: Home, catalog: ScriptedGrpc, land_prices: Any
 ):
     catalog.script = [fail(code), fail(code)]
     assert not find(land_prices(), "gcp-prices").is_stale
@@ -150,7 +127,7 @@ def test_a_catalog_that_fails_for_a_moment_is_asked_again(
     ],
 )
 def test_a_catalog_that_goes_on_failing_marks_its_source_stale(
-    code: grpc.StatusCode, told: str, home: Home, catalog: FakeCatalog, land_prices: Any
+    code: grpc.StatusCode, told: str, home: Home, catalog: ScriptedGrpc, land_prices: Any
 ):
     land_prices()
     catalog.script = [fail(code)] * 200
@@ -161,7 +138,7 @@ def test_a_catalog_that_goes_on_failing_marks_its_source_stale(
     assert query(home, GPU_PRICES, "count(*)") == [(10,)], "what landed stands"
 
 
-def test_pages_without_an_end_are_left(catalog: FakeCatalog, land_prices: Any):
+def test_pages_without_an_end_are_left(catalog: ScriptedGrpc, land_prices: Any):
     def repeat(request: billing_v1.ListSkusRequest, context: grpc.ServicerContext) -> billing_v1.ListSkusResponse:
         return billing_v1.ListSkusResponse(skus=SKUS[:1], next_page_token="again")
 
@@ -171,7 +148,7 @@ def test_pages_without_an_end_are_left(catalog: FakeCatalog, land_prices: Any):
     assert len(catalog.asked) < 5
 
 
-def test_a_day_that_crosses_a_pacific_month_is_asked_in_two(catalog: FakeCatalog):
+def test_a_day_that_crosses_a_pacific_month_is_asked_in_two(catalog: ScriptedGrpc):
     day = Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 2, tzinfo=UTC))
     boundary = datetime(2026, 10, 1, 7, tzinfo=UTC)
     assert split_at_pacific_month(day) == [(day.start, boundary), (boundary, day.end)]
