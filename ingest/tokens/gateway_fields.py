@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ingest.contracts import LITELLM_REQUESTS
 from ingest.source import OptionProblem
+from ingest.values import parse_instant
 from ingest.wording import list_names
 
 COLUMNS: Final = (
@@ -30,7 +31,7 @@ OUTPUT_CLASSES: Final = ("reasoning_tokens", "audio_output_tokens", "image_outpu
 
 _MAPS: Final = ("fields", "carried", "constants")
 _UNITS: Final = {"time_unit": SECONDS_PER_UNIT, "duration_unit": SECONDS_PER_UNIT, "cost_unit": COST_UNITS}
-_OPTIONS: Final = (*_MAPS, *_UNITS, "where", "timezone", "tokens_apart")
+_OPTIONS: Final = (*_MAPS, *_UNITS, "where", "timezone", "time_origin", "tokens_apart")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class FieldMap:
     duration_unit: str = "ms"
     cost_unit: str = "usd"
     timezone: str = "UTC"
+    time_origin: int = 0
+    """Microseconds since 1970 UTC from which times that are numbers count."""
+
     tokens_apart: frozenset[str] = frozenset()
     """Classes of tokens that the log counts beside its input or output, not inside."""
 
@@ -62,7 +66,13 @@ def read_field_map(options: Mapping[str, Any]) -> FieldMap:
         path: frozenset(map(str, wanted if isinstance(wanted, list) else [wanted]))
         for path, wanted in options.get("where", {}).items()
     }
-    return FieldMap(options["fields"], where=where, tokens_apart=frozenset(options.get("tokens_apart", ())), **plain)
+    return FieldMap(
+        options["fields"],
+        where=where,
+        time_origin=parse_instant(str(options["time_origin"])) if "time_origin" in options else 0,
+        tokens_apart=frozenset(options.get("tokens_apart", ())),
+        **plain,
+    )
 
 
 def check_field_map(options: Mapping[str, Any]) -> Iterator[OptionProblem]:
@@ -107,3 +117,7 @@ def _check_others(options: Mapping[str, Any]) -> Iterator[OptionProblem]:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         yield OptionProblem("timezone", repr(zone), "a name of the IANA database, such as Europe/Berlin")
+    try:
+        parse_instant(str(options.get("time_origin", "1970-01-01")))
+    except ValueError:
+        yield OptionProblem("time_origin", repr(options["time_origin"]), "an instant, such as 2026-05-01T00:00:00Z")

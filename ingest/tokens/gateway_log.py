@@ -237,10 +237,13 @@ class _CallReader:
         number = _read_number(value)
         try:
             if number is not None:
-                return _EPOCH + timedelta(microseconds=int(number * 1_000_000 / SECONDS_PER_UNIT[self._map.time_unit]))
+                since_origin = int(number * 1_000_000 / SECONDS_PER_UNIT[self._map.time_unit])
+                return _EPOCH + timedelta(microseconds=self._map.time_origin + since_origin)
             instant = datetime.fromisoformat(str(value).removesuffix(" UTC"))
         except (ValueError, OverflowError):
-            reason = f"not a time: expected ISO 8601 text, or a number of {self._map.time_unit} since 1970"
+            reason = (
+                f"not a time: expected ISO 8601 text, or a number of {self._map.time_unit} since 1970 or time_origin"
+            )
             raise BadRecordError(column, reason, str(value)[:64]) from None
         return (instant if instant.tzinfo else instant.replace(tzinfo=self._zone)).astimezone(UTC)
 

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 import yaml
 
-from tests.ingest.test_gateway_log import AIDER, CLAUDE_CODE, CODEX, TRACE
+from tests.ingest.test_gateway_log import AIDER, CLAUDE_CODE, CODEX, MOONCAKE, TRACE
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -41,6 +41,7 @@ SOURCES = {
     "codex": ("gateway_log", "coding_agent_session_logs/codex*.jsonl"),
     "langfuse": ("langfuse", "langfuse_trace_exports/*.json"),
     "trace": ("gateway_log", "azure_llm_inference_trace_2023/*.csv.gz"),
+    "chat-trace": ("gateway_log", "mooncake_llm_trace/*.jsonl.gz"),
     "litellm-payloads": ("litellm", "litellm_generated_logs/standard_logging_payload.jsonl.gz"),
     "litellm-spend-logs": ("litellm", "litellm_generated_logs/spend_logs.jsonl.gz"),
     "litellm-example": ("litellm", "litellm_generated_logs/*.json"),
@@ -55,6 +56,7 @@ OPTIONS = {
     "claude-code": CLAUDE_CODE,
     "codex": CODEX,
     "trace": TRACE,
+    "chat-trace": MOONCAKE,
     "openshift-nise": {"cluster": "ml-prod"},
     "prices-portkey": {"provider": "anthropic"},
 }
@@ -79,6 +81,7 @@ ROWS = {
     "codex": 2,
     "langfuse": 11,
     "trace": 8_819,
+    "chat-trace": 6_000,
     "openshift-nise": 3_024,
     "litellm-payloads": 700,
     "litellm-spend-logs": 700,

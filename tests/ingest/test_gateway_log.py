@@ -81,6 +81,12 @@ TRACE = {
     "fields": {"started_at": "TIMESTAMP", "prompt_tokens": "ContextTokens", "completion_tokens": "GeneratedTokens"},
     "constants": {"provider": "azure", "model": "gpt-4"},
 }
+MOONCAKE = {
+    "time_unit": "ms",
+    "time_origin": "2024-06-01T08:00:00+08:00",
+    "fields": {"started_at": "timestamp", "prompt_tokens": "input_length", "completion_tokens": "output_length"},
+    "constants": {"provider": "moonshotai", "model": "kimi"},
+}
 CALL = {
     "x-request-id": "r1",
     "start_time": "2026-09-01T10:00:00.250Z",
@@ -212,6 +218,7 @@ def test_a_csv_without_a_named_column_and_what_is_no_log_are_refused(read_object
         ("options: {fields: {started_at: t, modle: m}}", "did you mean model?"),
         ("options: {fields: {started_at: t, model: ''}}", "the path of a field, such as usage.input_tokens"),
         ("options: {fields: {started_at: t, model: m}, time_unit: minutes}", "found 'minutes'; allowed: s or ms or us"),
+        ("options: {fields: {started_at: t, model: m}, time_origin: noon}", "found 'noon'; allowed: an instant"),
         ("options: {fields: {started_at: t, model: m}, timezone: Mars}", "a name of the IANA database"),
         ("options: {fields: {started_at: t, model: m}, tokens_apart: [tea]}", "a list of cache_read_tokens"),
         ("options: {fields: {started_at: t, model: m}, filter: {}}", "an unknown option"),
@@ -272,6 +279,25 @@ def test_a_trace_without_ids_keeps_its_equal_lines(home: Home, shared_data: Path
     )
     assert found == expected
     assert expected[0][1:3] == (18_059_974, 245_896)
+    check_counts(home, LITELLM_REQUESTS)
+
+
+def test_a_trace_that_counts_time_from_its_start_lands_from_its_origin(home: Home, shared_data: Path):
+    path = shared_data / "mooncake_llm_trace/conversation_trace_first_6000.jsonl.gz"
+    configure(home, f"{{name: chat, kind: gateway_log, location: {path}, options: {json.dumps(MOONCAKE)}}}")
+    assert find(land(home, only_sources=["chat"]), "chat").rows_landed == 6_000
+    expected = duckdb.execute(
+        "select count(*), sum(input_length), sum(output_length), "
+        "timestamp '2024-06-01' + to_milliseconds(max(timestamp)) from read_json(?)",
+        [str(path)],
+    ).fetchall()
+    found = query(
+        home,
+        LITELLM_REQUESTS,
+        "count(distinct request_id), sum(prompt_tokens), sum(completion_tokens), max(started_at)",
+    )
+    assert found == expected
+    assert query(home, LITELLM_REQUESTS, "min(started_at)") == [(datetime(2024, 6, 1),)]
     check_counts(home, LITELLM_REQUESTS)
 
 
