@@ -23,6 +23,8 @@ _REQUESTS = (
     ("gpu_requests", TEXT),  # JSON: resource name to count, {} for none
 )
 
+POD_PHASES: Final = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
+
 KUBE_PODS: Final = LandingTable(
     name="kube_pods",
     columns=(

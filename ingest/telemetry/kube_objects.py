@@ -21,7 +21,7 @@ from ingest.values import parse_instant
 
 _ROWS_PER_BATCH: Final = 20_000
 _BLANKS: Final = re.compile(r"\s*")
-_UNTIMED: Final = "observed_at_from_object"
+UNTIMED: Final = "observed_at_from_object"
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -206,7 +206,7 @@ def _iterate_records(source_object: SourceObject, sink: RowSink, sort: Sort) -> 
             problem = f"not an object of the Kubernetes API: {error}"
             sink.refuse_row(position, None, problem, _show(text))
             continue
-        repairs = _UNTIMED if document.observed_at is None and "observed_at" not in source_object.options else None
+        repairs = UNTIMED if document.observed_at is None and "observed_at" not in source_object.options else None
         for kind, api_version, raw in _list_objects(document, text):
             if kind is None or kind == "Status":
                 position += 1

@@ -3,17 +3,20 @@
 Source: `kubectl get pods -A -o json`, answers of the API, or the events of a watch (JSON lines of `type`, `object` and,
 where the collector adds it, `observed_at`); gzip or not. A pod is told by its uid: names are used again. Pods vanish
 when they are collected, so a cluster is to be dumped often; every dump is kept. Of a spec only the requests are read:
-commands and environment variables may hold secrets. Landing table: kube_pods.
+commands and environment variables may hold secrets. A table of pods is read too, CSV by a map of its columns. Landing
+table: kube_pods.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import msgspec
 
-from ingest.kube_tables import KUBE_PODS
+from ingest.kube_tables import KUBE_PODS, POD_PHASES
 from ingest.landing_table import LandingTable
-from ingest.source import RowSink, ServerKind, SourceObject
+from ingest.payload import iterate_lines
+from ingest.server_options import check_names
+from ingest.source import OptionProblem, RowSink, ServerKind, SourceObject
 from ingest.telemetry.kube_objects import (
     Condition,
     FieldError,
@@ -27,9 +30,9 @@ from ingest.telemetry.kube_objects import (
     read_metadata,
     read_time,
 )
+from ingest.telemetry.kube_pod_table import check_table_options, land_pod_table
 from ingest.telemetry.kube_requests import Named, PodSpec, describe_requests, read_count, sum_requests
 
-_PHASES: Final = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
 # (system, where its name stands, names): the scheduler's own group before the job that is scheduled as one.
 _GROUPS: Final = (
     ("kueue", "labels", ("kueue.x-k8s.io/pod-group-name",)),
@@ -38,6 +41,7 @@ _GROUPS: Final = (
     ("coscheduling", "labels", ("scheduling.x-k8s.io/pod-group", "pod-group.scheduling.sigs.k8s.io")),
     ("kubeflow", "labels", ("training.kubeflow.org/job-name", "pytorch-job-name", "tf-job-name", "mpi-job-name")),
 )
+_OPTIONS: Final = ("cluster", "observed_at", "columns", "constants", "time_origin")
 _GROUP_SIZES: Final = ("kueue.x-k8s.io/pod-group-total-count",)
 _QUEUES: Final = (
     "kueue.x-k8s.io/queue-name",
@@ -105,16 +109,27 @@ class KubePods:
     partition_date_sql: ClassVar[str] = "cast(observed_at as date)"
     server: ClassVar[ServerKind | None] = None
 
+    def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+        """`cluster`, `observed_at`, and of a table of pods those of `check_table_options`."""
+        yield from check_names(options, _OPTIONS)
+        yield from check_table_options(options)
+
     def read(self, source_object: SourceObject, sink: RowSink) -> None:
-        """Write one row per pod; see `kube_objects.land_objects` for options and refusals."""
-        land_objects(source_object, sink, KUBE_PODS, Sort("Pod", ""), _read_pod)
+        """Write one row per pod; see `kube_objects.land_objects`, and `land_pod_table` for a CSV whose columns the
+        option `columns` names, for options and refusals.
+        """
+        first = next(iterate_lines(source_object), (0, b""))[1].lstrip()
+        if first and not first.startswith((b"{", b"[")):
+            land_pod_table(source_object, sink)
+        else:
+            land_objects(source_object, sink, KUBE_PODS, Sort("Pod", ""), _read_pod)
 
 
 def _read_pod(raw: msgspec.Raw) -> dict[str, Any]:
     pod = msgspec.json.decode(raw, type=_Pod)
     metadata, spec, status = pod.metadata, pod.spec, pod.status
-    if status.phase not in _PHASES:
-        raise FieldError("status.phase", f"expected one of {', '.join(_PHASES)}", status.phase)
+    if status.phase not in POD_PHASES:
+        raise FieldError("status.phase", f"expected one of {', '.join(POD_PHASES)}", status.phase)
     labels, annotations = metadata.labels or {}, metadata.annotations or {}
     conditions = status.conditions or []
     system, group = _find_group(labels, annotations)

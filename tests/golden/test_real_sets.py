@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.ingest.test_gateway_log import AIDER, CLAUDE_CODE, CODEX, MOONCAKE, TRACE
+from tests.ingest.test_kube_pod_table import OPENB
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -33,6 +34,7 @@ SOURCES = {
     "gcp-koku": ("gcp_billing", "gcp_billing_export_koku/*.csv"),
     "opencost": ("opencost_allocation", "opencost_api/*.json"),
     "openshift-nise": ("koku_ocp", "nise_openshift_usage/*.csv.gz"),
+    "openb": ("kube_pods", "gpu_cluster_openb/openb_pod_list_default.csv.gz"),
     "dcgm-scrapes": ("dcgm_prometheus", "dcgm_exporter_real/*.prom"),
     "dcgm-answers": ("dcgm_prometheus", "dcgm_exporter_real/*.json"),
     "dcgm-ranges": ("dcgm_prometheus", "prometheus_query_range_dcgm/*.json"),
@@ -58,6 +60,7 @@ OPTIONS = {
     "trace": TRACE,
     "chat-trace": MOONCAKE,
     "openshift-nise": {"cluster": "ml-prod"},
+    "openb": OPENB,
     "prices-portkey": {"provider": "anthropic"},
 }
 ROWS = {
@@ -83,6 +86,7 @@ ROWS = {
     "trace": 8_819,
     "chat-trace": 6_000,
     "openshift-nise": 3_024,
+    "openb": 8_152,
     "litellm-payloads": 700,
     "litellm-spend-logs": 700,
     "litellm-example": 1,
