@@ -56,6 +56,7 @@ _METADATA_TEXTS: Final = {
     "team_alias": "user_api_key_team_alias",
     "project_id": "user_api_key_project_id",
 }
+_NO_COUNTS: Final[dict[str, int | None]] = dict.fromkeys((*INPUT_CLASSES, *OUTPUT_CLASSES))
 _COLUMNS: Final = {  # what a refusal names, by the record's name for it
     "startTime": "started_at",
     "endTime": "ended_at",
@@ -146,6 +147,11 @@ class _CallReader:
         self._map = field_map
         self._uri = uri
         self._zone = ZoneInfo(field_map.timezone)
+        # A log names few of the columns: the others are not looked for in every line.
+        told = {*field_map.fields, *field_map.carried, *field_map.constants}
+        self._texts = [(column, name) for column, name in _TEXTS.items() if column in told]
+        self._metadata_texts = [(column, name) for column, name in _METADATA_TEXTS.items() if column in told]
+        self._classes = [name for name in (*INPUT_CLASSES, *OUTPUT_CLASSES) if name in told]
         self._carried: dict[str, Any] = {}
 
     def read(self, position: int, line: Any) -> tuple[Any, ...] | None:
@@ -157,12 +163,13 @@ class _CallReader:
         for column, path in self._map.carried.items():
             if (found := _find(line, path)) is not None:
                 self._carried[column] = found
-        if any(_show(_find(line, path)) not in wanted for path, wanted in self._map.where.items()):
-            return None
+        for path, wanted in self._map.where.items():
+            if _show(_find(line, path)) not in wanted:
+                return None
         values: dict[str, Any] = {**self._map.constants, **self._carried}
-        values |= {
-            column: found for column, path in self._map.fields.items() if (found := _find(line, path)) is not None
-        }
+        for column, path in self._map.fields.items():
+            if (found := _find(line, path)) is not None:
+                values[column] = found
         row = list(read_record(_encode(self._tell(position, values))))
         row[_LOG_FORMAT] = GatewayLog.kind
         return tuple(row)
@@ -189,8 +196,9 @@ class _CallReader:
             "cost_breakdown": {"service_tier": _show(values.get("service_tier"))},
             "error_information": {"error_class": _show(values.get("error_class"))},
         }
-        record |= {name: _show(values.get(column)) for column, name in _TEXTS.items()}
-        metadata = {name: _show(values.get(column)) for column, name in _METADATA_TEXTS.items()}
+        for column, name in self._texts:
+            record[name] = _show(values.get(column))
+        metadata = {name: _show(values.get(column)) for column, name in self._metadata_texts}
         if values.get("api_key"):
             metadata["user_api_key_hash"] = hashlib.sha256(str(values["api_key"]).encode()).hexdigest()
         return record | {"metadata": metadata | {"usage_object": usage}}
@@ -201,13 +209,13 @@ class _CallReader:
         written = _count(values, "cache_write_tokens")
         if written is None and stated != [None, None]:
             written = sum(count or 0 for count in stated)
-        counts = {name: _count(values, name) for name in (*INPUT_CLASSES, *OUTPUT_CLASSES)}
-        counts["cache_write_tokens"] = written
+        counts = {**_NO_COUNTS, **{name: _count(values, name) for name in self._classes}, "cache_write_tokens": written}
         totals = []
         for total, classes in (("prompt_tokens", INPUT_CLASSES), ("completion_tokens", OUTPUT_CLASSES)):
             inside = _count(values, total)
-            apart = sum(counts[name] or 0 for name in classes if name in self._map.tokens_apart)
-            totals.append(None if inside is None else inside + apart)
+            if inside is not None and self._map.tokens_apart:
+                inside += sum(counts[name] or 0 for name in classes if name in self._map.tokens_apart)
+            totals.append(inside)
         usage = {
             "prompt_tokens_details": {
                 "cached_tokens": counts["cache_read_tokens"],
