@@ -56,9 +56,13 @@ def check_server_options(options: Mapping[str, Any], *, is_http: bool) -> Iterat
         yield OptionProblem("user", "one without the other", "user with password_env or password_file")
 
 
-def check_names(options: Mapping[str, Any], own: Collection[str]) -> Iterator[OptionProblem]:
+def check_server_names(options: Mapping[str, Any], own: Collection[str]) -> Iterator[OptionProblem]:
     """Options that neither every server nor the kind reads."""
-    known = (*SERVER_OPTIONS, *own)
+    yield from check_names(options, (*SERVER_OPTIONS, *own))
+
+
+def check_names(options: Mapping[str, Any], known: Collection[str]) -> Iterator[OptionProblem]:
+    """Options that nobody reads."""
     for name in options:
         if name not in known:
             yield OptionProblem(name, "an unknown option", list_names(name, known))
@@ -66,7 +70,7 @@ def check_names(options: Mapping[str, Any], own: Collection[str]) -> Iterator[Op
 
 def check_google_names(options: Mapping[str, Any]) -> Iterator[OptionProblem]:
     """Options that a service of Google's, asked by the day, does not read: credentials are Google's own affair."""
-    yield from check_names(options, ("endpoint_url",))
+    yield from check_server_names(options, ("endpoint_url",))
     for name in (name for name in SERVER_OPTIONS if name in options):
         if name not in (*SPAN_OPTIONS, "timeout_seconds"):
             yield OptionProblem(name, "an option", "none: credentials are found as Google's own tools find them")

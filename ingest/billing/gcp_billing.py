@@ -15,7 +15,7 @@ from ingest.billing.bill_format import BillFormat, ListShape
 from ingest.billing.bill_options import check_bill_options
 from ingest.billing.tabular import read_bill
 from ingest.contracts import GCP_BILLING_ROWS, LandingTable
-from ingest.server_options import SERVER_OPTIONS, check_names
+from ingest.server_options import SERVER_OPTIONS, check_server_names
 from ingest.source import OptionProblem, RowSink, ServerKind, SourceObject
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class GcpBigqueryKind:
 
     def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
         """`endpoint_url`, `query_project`, `scope`, and of the common ones `since`, `until` and `timeout_seconds`."""
-        yield from check_names(options, _OWN_OPTIONS)
+        yield from check_server_names(options, _OWN_OPTIONS)
         for name in (name for name in SERVER_OPTIONS if name in options and name not in _COMMON_OPTIONS):
             allowed = "none: credentials are found as Google's own tools find them, and no month is ever settled"
             yield OptionProblem(name, "an option", allowed)

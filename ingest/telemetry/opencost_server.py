@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from ingest.http_client import Answer, AnswerTooLongError, HttpClient, ServerError
 from ingest.pulled_lines import save_line
-from ingest.server_options import check_names
+from ingest.server_options import check_server_names
 from ingest.source import OptionProblem, Window
 from ingest.wording import list_names
 
@@ -57,7 +57,7 @@ class OpencostServerKind:
 
     def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
         """`product`, `step`, `resolution`, `filter`."""
-        yield from check_names(options, _OWN_OPTIONS)
+        yield from check_server_names(options, _OWN_OPTIONS)
         for name, allowed in (("product", _PRODUCTS), ("step", _STEPS)):
             value = options.get(name)
             if name in options and value not in allowed:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, ClassVar, Final
 
 from ingest.http_client import Answer, AnswerTooLongError, HttpClient, QuestionRefusedError, ServerError
 from ingest.pulled_lines import save_line
-from ingest.server_options import check_names
+from ingest.server_options import check_server_names
 from ingest.source import OptionProblem, Window
 
 MOST_POINTS: Final = 11_000
@@ -76,7 +76,7 @@ class PrometheusServerKind:
 
     def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
         """`cluster`, `step_seconds`, `metrics`, `selector`, `replica_labels`."""
-        yield from check_names(options, _OWN_OPTIONS)
+        yield from check_server_names(options, _OWN_OPTIONS)
         step = options.get("step_seconds", _USUAL_STEP_SECONDS)
         if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= 300 or 3600 % step:
             allowed = "whole seconds from 1 to 300 that divide an hour, no fewer than the scrape interval"

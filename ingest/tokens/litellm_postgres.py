@@ -19,7 +19,7 @@ from psycopg import sql
 
 from ingest.http_client import ServerError, read_secret
 from ingest.retrying import ATTEMPTS, PassingError, repeat
-from ingest.server_options import check_names
+from ingest.server_options import check_server_names
 from ingest.source import OptionProblem, Window
 from ingest.tokens.litellm_records import Metadata
 
@@ -58,7 +58,7 @@ class LitellmPostgresKind:
 
     def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
         """`schema`, `table`."""
-        yield from check_names(options, _OWN_OPTIONS)
+        yield from check_server_names(options, _OWN_OPTIONS)
         for name in _OWN_OPTIONS:
             value = options.get(name, "a")
             if not isinstance(value, str) or not value.strip() or not value.isprintable():

@@ -13,7 +13,7 @@ import msgspec
 
 from ingest.http_client import Answer, HttpClient, Parameters, ServerError
 from ingest.pulled_lines import write_line
-from ingest.server_options import check_names
+from ingest.server_options import check_server_names
 from ingest.source import OptionProblem, Window
 from ingest.wording import list_names
 
@@ -93,7 +93,7 @@ class ProviderServerKind:
 
     def check_options(self, options: Mapping[str, Any]) -> Iterator[OptionProblem]:
         """`provider`."""
-        yield from check_names(options, ("provider",))
+        yield from check_server_names(options, ("provider",))
         provider = options.get("provider")
         if provider not in _APIS:
             yield OptionProblem("provider", repr(provider), list_names(str(provider), _APIS))

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ingest.config import SERVER_SCHEMES
+from ingest.config import SERVER_SCHEMES, ConfigError, load_sources
 from ingest.contracts import landing_tables
+from ingest.home import Home
 from ingest.kinds import KINDS
 from ingest.slices import DATA_THROUGH_SQL
 from ingest.source import SourceKind
@@ -20,3 +21,11 @@ def test_its_table_is_landed_and_says_up_to_when_its_rows_tell(kind: SourceKind)
 @EACH_KIND
 def test_the_schemes_of_its_server_are_read(kind: SourceKind):
     assert kind.server is None or set(kind.server.schemes) <= set(SERVER_SCHEMES)
+
+
+def test_an_option_of_servers_is_refused_where_files_are_read(home: Home):
+    home.sources_path.write_text(
+        "sources:\n  - {name: jobs, kind: slurm_sacct, location: jobs/, options: {since: 2026-10-01}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"options\.since.*an unknown option"):
+        load_sources(home, KINDS)
