@@ -1,19 +1,25 @@
 """What `benchmarks/land.py` lands: files of each kind of source, no two rows alike, in June 2026."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
+from benchmarks.land_documents import (
+    write_allocations,
+    write_jobs,
+    write_pods,
+    write_samples,
+    write_spans,
+    write_traces,
+)
+
 _PARTS: Final = 4
 _ENDINGS: Final = {"csv": "csv.gz", "jsonl": "jsonl.gz", "parquet": "parquet", "json": "json"}
 _HOUR: Final = "(timestamp '2026-06-01' + to_hours((n // 5000)::integer % 719))"
 _INSTANT: Final = "(timestamp '2026-06-01' + to_milliseconds(n * 2591000000 // {rows}))"
-_START: Final = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -84,109 +90,6 @@ _CUR: Final = {
     "pricing_public_on_demand_cost": "printf('0.%08d', n % 99991)",
     "resource_tags": 'printf(\'{"user_team":"team-%d"}\', n % 20)',
 }
-
-
-def _write_allocations(row_count: int) -> Iterator[str]:
-    """OpenCost answers of a day: 24 steps of as many pods as it takes for 30 days."""
-    pods = -(-row_count // (30 * 24))
-    for day in range(30):
-        steps: list[dict[str, Any]] = []
-        for hour in range(24):
-            start = _START + timedelta(days=day, hours=hour)
-            window = {"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{start + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"}
-            first = (day * 24 + hour) * pods
-            steps.append(
-                {
-                    f"c1/node-{pod % 50}/ml/train-{pod}/main": _make_allocation(first + pod, pod, window)
-                    for pod in range(max(0, min(pods, row_count - first)))
-                }
-            )
-        yield json.dumps({"code": 200, "data": steps})
-
-
-def _make_allocation(number: int, pod: int, window: dict[str, str]) -> dict[str, Any]:
-    labels = {"team": f"team-{pod % 20}", "app": "train"}
-    return {
-        "name": f"c1/node-{pod % 50}/ml/train-{pod}/main",
-        "properties": {
-            "cluster": "c1",
-            "node": f"node-{pod % 50}",
-            "container": "main",
-            "controller": "train",
-            "controllerKind": "job",
-            "namespace": "ml",
-            "pod": f"train-{pod}",
-            "providerID": f"i-{pod % 50:017x}",
-            "labels": labels,
-        },
-        "window": window,
-        "start": window["start"],
-        "end": window["end"],
-        "minutes": 60.0,
-        "cpuCoreHours": 8.0,
-        "cpuCost": number % 9973 / 10_000,
-        "gpuCount": 1.0,
-        "gpuHours": 1.0,
-        "gpuCost": number % 99991 / 10_000,
-        "ramByteHours": 68719476736.0,
-        "ramCost": number % 997 / 10_000,
-        "totalCost": (number % 9973 + number % 99991 + number % 997) / 10_000,
-    }
-
-
-def _write_samples(row_count: int) -> Iterator[str]:
-    """Prometheus answers of an hour: 60 steps of eleven fields of as many GPUs as it takes."""
-    fields = ("GPU_UTIL", "FB_USED", "FB_FREE", "POWER_USAGE", "TOTAL_ENERGY_CONSUMPTION", "GPU_TEMP", "SM_CLOCK")
-    series = [(gpu, name) for gpu in range(128) for name in fields]
-    for hour, first_of_hour in enumerate(range(0, row_count, 60 * len(series))):
-        at = int((_START + timedelta(hours=hour)).timestamp())
-        result = [
-            {
-                "metric": {
-                    "__name__": f"DCGM_FI_DEV_{name}",
-                    "UUID": f"GPU-{gpu:08x}",
-                    "gpu": str(gpu % 8),
-                    "Hostname": f"node-{gpu // 8}",
-                    "modelName": "NVIDIA H100 80GB HBM3",
-                    "exported_namespace": "ml",
-                    "exported_pod": f"train-{gpu}",
-                },
-                "values": [[at + step * 60, str((first + step) % 997)] for step in range(min(60, row_count - first))],
-            }
-            for (gpu, name), first in zip(series, range(first_of_hour, row_count, 60), strict=False)
-        ]
-        yield json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}})
-
-
-def _write_spans(row_count: int) -> Iterator[str]:
-    """OTLP documents of 10,000 calls."""
-    for first in range(0, row_count, 10_000):
-        spans = [_make_span(number, row_count) for number in range(first, min(first + 10_000, row_count))]
-        resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "chat"}}]}
-        yield json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]})
-
-
-def _make_span(number: int, row_count: int) -> dict[str, Any]:
-    start = int(_START.timestamp()) * 10**9 + number * 2_591_000 * 10**9 // row_count
-    texts = {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "openai",
-        "gen_ai.request.model": "gpt-4o",
-        "gen_ai.response.id": f"chatcmpl-{number:024x}",
-        "team": f"team-{number % 20}",
-    }
-    counts = {"gen_ai.usage.input_tokens": number % 4000 + 1, "gen_ai.usage.output_tokens": number % 700 + 1}
-    return {
-        "traceId": f"{number:032x}",
-        "spanId": f"{number:016x}",
-        "name": "chat gpt-4o",
-        "kind": 3,
-        "startTimeUnixNano": str(start),
-        "endTimeUnixNano": str(start + 1_500_000_000),
-        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in texts.items()]
-        + [{"key": key, "value": {"intValue": str(value)}} for key, value in counts.items()],
-        "status": {},
-    }
 
 
 WORKLOADS: Final = {
@@ -260,6 +163,51 @@ WORKLOADS: Final = {
             "export_time": "'2026-07-02 15:04:05.123 UTC'",
         },
     ),
+    "oci_cost": Workload(
+        "oci_cost",
+        "csv",
+        {
+            "lineItem/referenceNo": "md5(n::varchar)",
+            "lineItem/tenantId": "'ocid1.tenancy.oc1..a'",
+            "lineItem/intervalUsageStart": f"strftime({_HOUR}, '%Y-%m-%dT%H:%MZ')",
+            "lineItem/intervalUsageEnd": f"strftime({_HOUR} + to_hours(1), '%Y-%m-%dT%H:%MZ')",
+            "product/service": "'COMPUTE'",
+            "product/compartmentName": "'ml-' || n % 40",
+            "product/region": "'us-ashburn-1'",
+            "product/resourceId": "'ocid1.instance.oc1.iad.' || n % 5000",
+            "usage/billedQuantity": "'8.000000000000000000'",
+            "cost/productSku": "'B98415'",
+            "product/Description": "'OCI - Compute - GPU - H100'",
+            "cost/unitPrice": "'10.000000000000000000'",
+            "cost/myCost": "printf('%d.%018d', n % 97, n % 99991)",
+            "cost/currencyCode": "'USD'",
+            "lineItem/isCorrection": "'false'",
+            "tags/team.name": "'team-' || n % 20",
+        },
+    ),
+    "invoice_csv": Workload(
+        "invoice_csv",
+        "csv",
+        {
+            "provider": "'lambda'",
+            "account_id": "'acme'",
+            "invoice_id": "'INV-9'",
+            "line_id": "n",
+            "period_start": "'2026-06-01'",
+            "period_end": "'2026-07-01'",
+            "charge_type": "'usage'",
+            "sku": "'gpu_8x_h100_sxm5'",
+            "gpu_model": "'H100-SXM-80GB'",
+            "gpu_count": "'8'",
+            "resource_id": "'cluster-' || n % 5000",
+            "quantity": "n % 997",
+            "unit": "'GPU-Hours'",
+            "unit_price": "'2.5'",
+            "amount": "printf('%.1f', (n % 997) * 2.5)",
+            "currency": "'USD'",
+            "tags": 'printf(\'{"team":"team-%d"}\', n % 20)',
+        },
+    ),
     "litellm": Workload(
         "litellm",
         "jsonl",
@@ -303,9 +251,13 @@ WORKLOADS: Final = {
             }
         },
     ),
-    "otel_genai": Workload("otel_genai", "json", write_documents=_write_spans),
-    "dcgm_prometheus": Workload("dcgm_prometheus", "json", write_documents=_write_samples),
-    "opencost_allocation": Workload("opencost_allocation", "json", write_documents=_write_allocations),
+    "otel_genai": Workload("otel_genai", "json", write_documents=write_spans),
+    "langfuse": Workload("langfuse", "json", write_documents=write_traces, options={"provider": "openai"}),
+    "dcgm_prometheus": Workload("dcgm_prometheus", "json", write_documents=write_samples),
+    "opencost_allocation": Workload("opencost_allocation", "json", write_documents=write_allocations),
+    "kube_pods": Workload(
+        "kube_pods", "json", write_documents=write_pods, options={"cluster": "c1", "observed_at": "2026-06-02"}
+    ),
     "koku_ocp": Workload(
         "koku_ocp",
         "csv",
@@ -323,6 +275,7 @@ WORKLOADS: Final = {
         },
         options={"cluster": "prod"},
     ),
+    "skypilot_jobs": Workload("skypilot_jobs", "json", write_documents=write_jobs),
     "slurm_sacct": Workload(
         "slurm_sacct",
         "csv",
