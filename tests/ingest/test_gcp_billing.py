@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ingest.billing import json_lines
 from ingest.billing.gcp_billing import GcpBilling
 from ingest.contracts import GCP_BILLING_ROWS
 from ingest.home import Home
@@ -207,3 +208,23 @@ def test_a_month_is_the_invoices_whatever_the_usage_and_a_later_export_takes_its
     configure(home, source.format("first"), source.format("later"))
     land(home)
     assert query(home, GCP_BILLING_ROWS, by_month) == [(september, 1, "later"), (october, 2, "first")]
+
+
+def test_a_field_that_only_late_lines_have_keeps_its_place_and_lines_keep_their_numbers(
+    read_object: ReadObject, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(json_lines, "_RECORDS_PER_TABLE", 3)
+    monkeypatch.setattr(json_lines, "_TABLES_PER_BATCH", 2)
+    texts = [json.dumps(row(resource__name=f"r{number}")) for number in range(1, 17)]
+    texts[4] = json.dumps(row(resource__name="r5") | {"late": {"field": "x"}})
+    texts[6] = "no JSON"
+    texts[8] = json.dumps(row(resource__name="r9", cost="much"))
+    texts[13] = json.dumps(row(resource__name="r14") | {"later": "y", "late": {"field": "z"}})
+    result = read_object(GcpBilling(), "\n".join(texts))
+    assert [entry[:2] for entry in result.refused] == [(7, None), (9, "cost")]
+    assert [(each["_position"], each["resource_name"]) for each in result.rows] == [
+        (number, f"r{number}") for number in range(1, 17) if number not in (7, 9)
+    ]
+    extras = {each["_position"]: json.loads(each["_extra"]) for each in result.rows if each["_extra"]}
+    assert extras == {5: {"late.field": "x"}, 14: {"late.field": "z", "later": "y"}}
+    assert {each["cost"] for each in result.rows} == {Decimal("78.4")}
