@@ -27,6 +27,7 @@ _PLAIN_INSTANTS: Final = (
 )
 _LATE_HOUR_PATTERN: Final = r"^\s*\d{4}-\d{2}-\d{2}[T ](2[4-9]|3\d|4[0-7]):"
 _DOLLAR_PATTERN: Final = r"^\s*-?\$-?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?\s*$"
+_LONG_PATTERN: Final = r"^-?[0-9]+\.[0-9]+$"
 _SCIENTIFIC_PATTERN: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,2}\s*$"
 _ENGINE_TYPES: Final = {TEXT: "varchar", INSTANT: "timestamp", MONEY: "decimal(38, 18)"}
 _NULLS: Final = ("", "NULL", "null")
@@ -166,7 +167,11 @@ def _cast_plain_instant(raw: str, date_format: str | None) -> str:
     like = " or ".join(f"{raw} like '{spelling}'" for spelling in _PLAIN_INSTANTS)
     # The cast takes an hour of 24 for the next day's first without a word.
     is_plain = f"{raw} between '1' and '3' and ({like}) and not {raw} like '___________24:%'"
-    branches = [f"when {is_plain} then try_cast({raw} as timestamp)"]
+    branches = [
+        f"when {is_plain} then try_cast({raw} as timestamp)",
+        f"when {raw} between '1' and '3' and {raw} like '____-__-__T__:__Z' and not {raw} like '___________24:%' "
+        f"then try_cast(substr({raw}, 1, 16) || ':00' as timestamp)",
+    ]
     if date_format is not None:
         day = quote_literal(f"{_SLASH_FORMATS[date_format]}/%Y")
         branches.append(f"when {raw} like '__/__/____' then try_strptime({raw}, {day})")
@@ -230,10 +235,17 @@ def _cast_amount(raw: str) -> str:
         f"then try_cast({raw} as decimal(18, {places}))::decimal(38, 18)"
         for places in (9, 12, 15)
     )
+    is_long = (
+        f"{point} <= 10 and length({raw}) - {point} between 16 and 18 and regexp_matches({raw}, '{_LONG_PATTERN}')"
+    )
+    # Nine places and the rest, each of which a narrow cast reads.
+    rest = f"rpad(substr({raw}, {point} + 10), 9, '0')::bigint::decimal(18, 0) * 0.000000000000000001::decimal(19, 18)"
+    first = f"try_cast(substr({raw}, 1, {point} + 9) as decimal(18, 9))::decimal(38, 18)"
     return (
         f"case when contains({raw}, 'e') or contains({raw}, 'E') then {_cast_scientific(raw)} "
         f"when {point} = 0 and length({raw}) <= 9 then try_cast({raw} as decimal(18, 9))::decimal(38, 18) "
         f"when {point} = 0 then try_cast({raw} as decimal(38, 18)) {tiers} "
+        f"when {is_long} then {first} + case when {raw}[1] = '-' then -({rest}) else {rest} end "
         f"else try_cast({raw} as decimal(38, 18)) end"
     )
 

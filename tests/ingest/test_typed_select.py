@@ -5,7 +5,7 @@ from typing import Final
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.billing import typed_select
@@ -23,6 +23,7 @@ FORM: Final = BillFormat(
     amount_nulls=("Unknown",),
 )
 SPELLINGS: Final = (
+    "2026-05-01T22:00Z",
     "2026-05-01T22:00:00Z",
     "2026-05-01 22:00:00",
     "2026-05-01",
@@ -69,6 +70,25 @@ def test_a_plain_instant_is_what_the_long_way_reads(
     # A blank in front of it is nothing that the short way knows.
     short, long = type_texts(engine, "charge_period_start", [text, f" {text}"], date_format)
     assert short == long, text
+
+
+@given(
+    whole=st.integers(0, 10**12),
+    places=st.text("0123456789", min_size=1, max_size=20),
+    sign=st.sampled_from(("", "-", "+")),
+    edit=st.sampled_from(("", " ", "-", ".", "_", "x", ",")),
+    where=st.integers(0, 30),
+)
+@example(whole=0, places="000000000000000005", sign="-", edit="", where=0)
+@example(whole=999_999_999, places="999999999999999999", sign="-", edit="", where=0)
+def test_an_amount_of_any_length_is_what_one_wide_cast_reads(
+    engine: duckdb.DuckDBPyConnection, whole: int, places: str, sign: str, edit: str, where: int
+) -> None:
+    text = f"{sign}{whole}.{places}"
+    text = text[:where] + edit + text[where:]
+    ((amount, _),) = type_texts(engine, "list_cost", [text], None)
+    expected = engine.execute("select try_cast(? as decimal(38, 18))", [text]).fetchone()
+    assert "_" in text or (amount,) == expected, text
 
 
 def test_the_short_way_is_taken(engine: duckdb.DuckDBPyConnection) -> None:
