@@ -33,3 +33,9 @@ def test_no_notes_to_self(file):
     if file.parts[:2] == ("tests", "conventions"):
         pytest.skip("the patterns themselves")
     assert re.findall(r"\b(TODO|FIXME|XXX|HACK)\b", (ROOT / file).read_text()) == []
+
+
+def test_lock_files_hold_no_web_address():
+    locks = [file for file in tracked_files() if file.name in ("requirements.lock", "package-lock.json")]
+    assert len(locks) == 2
+    assert [str(file) for file in locks if "://" in (ROOT / file).read_text()] == []
