@@ -6,14 +6,11 @@ Every problem of a file is named at once: file, line, key, what was found, what 
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar, get_args
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from ingest.allocation_policies import AllocationPolicy, list_default_rows
 from ingest.home import Home
@@ -21,6 +18,7 @@ from ingest.server_options import check_server_options
 from ingest.source import ChecksOptions, OptionProblem, SourceKind
 from ingest.validity import Validity, find_overlaps
 from ingest.wording import list_names
+from ingest.yaml_document import ConfigError, YamlDocument
 
 STORAGE_OPTIONS: Final = ("region", "endpoint_url", "profile")
 """Options of every kind of source; a kind may read more of its own."""
@@ -34,15 +32,6 @@ _SECRET_PATTERN: Final = re.compile(
 )
 _CONTROL_PATTERN: Final = re.compile(r"[\x00-\x1f\x7f]")
 _NAME_PATTERN: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
-
-
-class ConfigError(Exception):
-    """A config file cannot be used. `problems` has one sentence for each thing wrong with it."""
-
-    def __init__(self, path: Path, problems: Sequence[str]) -> None:
-        self.path = path
-        self.problems = tuple(problems)
-        super().__init__("\n".join([f"{path}: {len(problems)} problem(s)", *(f"  - {text}" for text in problems)]))
 
 
 def _check_name(name: str) -> str:
@@ -119,6 +108,20 @@ class UnpricedExposure(_Strict):
     output: Annotated[Decimal, _RATE, Field(ge=0)] = Decimal(15)
 
 
+class LandingPolicies(_Strict):
+    """What landing holds back for a person to accept."""
+
+    shrink_share: Annotated[Decimal, _RATE, Field(ge=0, le=1)] = Decimal("0.05")
+    """A newer delivery of a bill whose charges come to less by more than this share is held back."""
+
+
+class DoctorPolicies(_Strict):
+    """From where on the doctor asks to look."""
+
+    untagged_share: Annotated[Decimal, _RATE, Field(ge=0, le=1)] = Decimal("0.05")
+    """A month with more than this share of its cost untagged is named."""
+
+
 class Policies(_Strict):
     """policies.yml, with what holds where it is silent."""
 
@@ -138,10 +141,13 @@ class Policies(_Strict):
     allocation: tuple[AllocationPolicy, ...] = ()
     """Who pays for what nobody owns alone."""
 
+    landing: LandingPolicies = LandingPolicies()
+    doctor: DoctorPolicies = DoctorPolicies()
+
 
 def load_sources(home: Home, known_kinds: Mapping[str, SourceKind]) -> SourcesFile:
     """sources.yml, each source of one of `known_kinds`, with options that its server reads. Raises `ConfigError`."""
-    document = _Document(home.sources_path, SourcesFile)
+    document = YamlDocument(home.sources_path, SourcesFile)
     problems = list(document.problems)
     first_position: dict[str, int] = {}
     for position, source in enumerate(document.list_at("sources")):
@@ -197,8 +203,17 @@ def _check_kind(source: SourceConfig, kind: SourceKind) -> Iterator[OptionProble
             yield OptionProblem(f"options.{problem.name}", problem.found, problem.allowed)
 
 
+def load_watch_policies(home: Home) -> tuple[LandingPolicies, DoctorPolicies]:
+    """What landing and the doctor judge by; no number of a mart depends on them. Raises `ConfigError`."""
+    policies = _load_policies_file(home)[0]
+    return policies.landing, policies.doctor
+
+
 def load_policies(home: Home) -> dict[str, str]:
-    """Every number by dotted key, as plain decimal text (`0.05`, `3`), defaults included. Raises `ConfigError`."""
+    """Every number that the models read by dotted key, as plain decimal text (`0.05`, `3`), defaults included.
+
+    Raises `ConfigError`.
+    """
     return _flatten_policies(_load_policies_file(home)[0])
 
 
@@ -224,7 +239,7 @@ def _load_policies_file(home: Home) -> tuple[Policies, list[int]]:
     """policies.yml, and the line of each entry of `allocation`."""
     if not home.policies_path.exists():
         return Policies(), []
-    document = _Document(home.policies_path, Policies)
+    document = YamlDocument(home.policies_path, Policies)
     policies, problems = document.value, list(document.problems)
     lines: list[int] = []
     if policies is not None:
@@ -235,7 +250,7 @@ def _load_policies_file(home: Home) -> tuple[Policies, list[int]]:
     return policies, lines
 
 
-def _find_overlapping_policies(document: "_Document[Policies]", policies: Sequence[AllocationPolicy]) -> Iterator[str]:
+def _find_overlapping_policies(document: YamlDocument[Policies], policies: Sequence[AllocationPolicy]) -> Iterator[str]:
     by_pool: dict[tuple[str, str], list[Validity]] = {}
     for position, policy in enumerate(policies):
         validity = Validity(policy.valid_from, policy.valid_to, position)
@@ -256,135 +271,10 @@ def _flatten_policies(model: BaseModel, prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for name in type(model).model_fields:
         value = getattr(model, name)
-        if name == "allocation":  # rows of their own
+        if name in ("allocation", "landing", "doctor"):  # rows of their own, and what no model reads
             continue
         if isinstance(value, BaseModel):
             flat |= _flatten_policies(value, f"{prefix}{name}.")
         else:
             flat[f"{prefix}{name}"] = format(value.normalize(), "f")
     return flat
-
-
-# --- reading YAML and naming what is wrong ---------------------------------------------------------------------------
-
-_Key = tuple[int | str, ...]
-_PLAIN_TYPES: Final = {"string_type": "a text", "tuple_type": "a list", "dict_type": "a mapping of keys to values"}
-_ModelT = TypeVar("_ModelT", bound=BaseModel)
-
-
-class _Loader(yaml.SafeLoader):
-    """Numbers with a point stay exact decimals; days stay text, so that 2026-02-30 is told with its line."""
-
-
-def _construct_decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal | str:
-    text = str(loader.construct_scalar(node))
-    try:
-        return Decimal(text.replace("_", ""))
-    except InvalidOperation:
-        return text
-
-
-_Loader.add_constructor("tag:yaml.org,2002:float", _construct_decimal)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
-
-
-class _Document(Generic[_ModelT]):
-    """One YAML file read into `model`: `value`, or `problems` that say why not."""
-
-    def __init__(self, path: Path, model: type[_ModelT]) -> None:
-        self.path = path
-        self.value: _ModelT | None = None
-        self.problems: list[str] = []
-        self._model = model
-        self._node, self._data = self._parse()
-        self.problems += self._find_repeated_keys(self._node, ())
-        try:
-            self.value = model.model_validate({} if self._data is None else self._data)
-        except ValidationError as error:
-            self.problems += [self._describe_error(details) for details in error.errors()]
-
-    def list_at(self, name: str) -> list[Any]:
-        value = self._data.get(name) if isinstance(self._data, dict) else None
-        return value if isinstance(value, list) else []
-
-    def describe(self, key: _Key, found: str, allowed: str) -> str:
-        return f"{_name_key(key)} (line {self.find_line(key)}): found {found}; allowed: {allowed}"
-
-    def _parse(self) -> tuple[yaml.Node | None, Any]:
-        try:
-            text = self.path.read_text(encoding="utf-8-sig")
-            return yaml.compose(text, Loader=_Loader), yaml.load(text, Loader=_Loader)
-        except FileNotFoundError:
-            problem = f"no such file; make it with `wattledger init {self.path.parent.parent}`"
-        except (OSError, UnicodeDecodeError) as error:
-            problem = f"cannot be read as UTF-8 text: {error}"
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-            problem = f"{line}not YAML: {error.problem or error.context}"
-        except (yaml.YAMLError, ValueError) as error:
-            problem = f"not YAML: {error}"
-        raise ConfigError(self.path, [problem])
-
-    def _describe_error(self, details: ErrorDetails) -> str:
-        key = details["loc"]
-        found = details["input"]
-        if details["type"] == "extra_forbidden":
-            return self.describe(key, "an unknown key", list_names(str(key[-1]), self._list_fields(key[:-1])))
-        if details["type"] == "missing":
-            return self.describe(key, "nothing", "this key is required")
-        if details["type"] == "model_type":
-            return self.describe(key, _show(found), f"a mapping with the keys {', '.join(self._list_fields(key))}")
-        message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        allowed = _PLAIN_TYPES.get(details["type"], message)
-        if details["type"] == "value_error" and isinstance(found, dict) and found:  # values may be secrets
-            return self.describe(key, f"the keys {', '.join(map(str, found))}", allowed)
-        return self.describe(key, _show(found), allowed)
-
-    def _list_fields(self, key: _Key) -> list[str]:
-        model: Any = self._model
-        for part in key:
-            if isinstance(part, str):
-                model = model.model_fields[part].annotation
-                model = next((inner for inner in get_args(model) if inner is not Ellipsis), model)
-        return list(model.model_fields)
-
-    def _find_repeated_keys(self, node: yaml.Node | None, key: _Key) -> Iterator[str]:
-        if isinstance(node, yaml.SequenceNode):
-            for position, item in enumerate(node.value):
-                yield from self._find_repeated_keys(item, (*key, position))
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for name_node, value_node in node.value:
-                name = str(name_node.value)
-                if name in seen:
-                    line = name_node.start_mark.line + 1
-                    yield f"{_name_key((*key, name))} (line {line}): found a second time; allowed: once"
-                seen.add(name)
-                yield from self._find_repeated_keys(value_node, (*key, name))
-
-    def find_line(self, key: _Key) -> int:
-        node, line = self._node, 1
-        for part in key:
-            if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-            elif isinstance(node, yaml.MappingNode):
-                pair = next((pair for pair in node.value if pair[0].value == part), None)
-                if pair is None:
-                    break
-                line, node = pair[0].start_mark.line + 1, pair[1]
-                continue
-            else:
-                break
-            line = node.start_mark.line + 1
-        return line
-
-
-def _name_key(key: _Key) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
-    return text.removeprefix(".") or "the file"
-
-
-def _show(value: object) -> str:
-    text = str(value) if isinstance(value, Decimal) else repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"

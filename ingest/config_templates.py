@@ -65,6 +65,11 @@ POLICIES_TEMPLATE: Final = (
 # gpu_sample_gap_multiple: 3       # a gap between samples longer than this many usual steps is unknown, not idle
 # restatement_materiality_usd: 1   # a closed statement that changed by less, or by less than the share, is listed
 # restatement_materiality_share: 0.001   # and need not be sent again
+# landing:
+#   shrink_share: 0.05             # a newer bill is held back until accepted when it loses days or sub accounts that
+#                                  # stand, or more than this share of their charges
+# doctor:
+#   untagged_share: 0.05           # a month with more than this share of its cost untagged is named
 """
     + ALLOCATION_TEMPLATE
 )

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from ingest.config import ConfigError, Policies, load_policies, load_sources
+from ingest.config import ConfigError, Policies, load_policies, load_sources, load_watch_policies
 from ingest.home import Home
 from ingest.kinds import KINDS
 
@@ -232,3 +232,13 @@ def test_wrong_policies_are_all_named(home: Home):
     assert "did you mean gpu_idle_activity_share?" in text
     assert "unpriced_exposure_usd_per_mtok.input (line 5): found -1; allowed: greater than or equal to 0" in text
     assert "unpriced_exposure_usd_per_mtok.outptu (line 6): found an unknown key; allowed: input, output; " in text
+
+
+def test_policies_of_landing_and_the_doctor_reach_no_model(home: Home):
+    home.policies_path.write_text("landing: {shrink_share: 0.2}\n")
+    landing, doctor = load_watch_policies(home)
+    assert (landing.shrink_share, doctor.untagged_share) == (Decimal("0.2"), Decimal("0.05"))
+    assert not any(key.startswith(("landing", "doctor")) for key in load_policies(home))
+    home.policies_path.write_text("landing: {shrink_share: 5}\n")
+    with pytest.raises(ConfigError, match=r"landing\.shrink_share \(line 1\): found 5"):
+        load_watch_policies(home)
