@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Final, TextIO, cast
 
 import dagster as dg
+import yaml
 
 from ingest.home import Home
+from orchestration.event_log import HomeStorage
 from orchestration.resources import HomeResource, ProgressListener
 
 CLI_TAG: Final = "wattledger/command"
 _LOGS_KEPT: Final = 20
-_INSTANCE_SETTINGS: Final = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+_INSTANCE_SETTINGS: Final = {
+    "telemetry": {"enabled": False},
+    "nux": {"enabled": False},
+}
 
 
 class HomeRuns:
@@ -51,11 +56,17 @@ class HomeRuns:
 
 
 def prepare_instance_dir(home: Home) -> Path:
-    """HOME/.state/dagster with telemetry off: what DAGSTER_HOME is for this home."""
+    """HOME/.state/dagster with its settings: what DAGSTER_HOME is for this home, wherever it stands now."""
     home.dagster_dir.mkdir(parents=True, exist_ok=True)
-    settings = home.dagster_dir / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text(_INSTANCE_SETTINGS, encoding="utf-8")
+    storage = {
+        "module": HomeStorage.__module__,
+        "class": HomeStorage.__name__,
+        "config": {"base_dir": str(home.dagster_dir)},
+    }
+    settings = yaml.safe_dump({**_INSTANCE_SETTINGS, "storage": {"custom": storage}})
+    path = home.dagster_dir / "dagster.yaml"
+    if not path.exists() or path.read_text(encoding="utf-8") != settings:
+        path.write_text(settings, encoding="utf-8")
     return home.dagster_dir
 
 
