@@ -3,11 +3,7 @@
     day and its two neighbours are deleted, then inserted. The model filters by `days_around_touched()` as well.
 -#}
 {% macro get_incremental_replace_around_touched_sql(arguments) -%}
-    {%- set columns = arguments['dest_columns'] | map(attribute='quoted') | join(', ') -%}
-    delete from {{ arguments['target_relation'] }}
-    where {{ arguments['unique_key'] }} in ({{ days_around_touched() }});
-    insert into {{ arguments['target_relation'] }} ({{ columns }})
-    select {{ columns }} from {{ arguments['temp_relation'] }}
+    {{- replace_keys(arguments, days_around_touched()) -}}
 {%- endmacro %}
 
 {#- Query of the touched days with their neighbours, from `days_before` before to `days_after` after each. -#}

@@ -3,7 +3,13 @@
 -- tier does not price apart keeps the lower tier's price.
 {{ config(rebuild_touched('usage_date')) }}
 
-with book as (
+with models as (
+    select *
+    from {{ ref('int_tokens__used_models') }}
+    where usage_date in (select usage_date from {{ source('build', 'touched_days') }})
+),
+
+book as (
     select
         models.usage_date,
         models.gateway_provider,
@@ -14,7 +20,7 @@ with book as (
         prices.usd_per_mtok,
         prices.price_book as price_source,
         prices.valid_from_date
-    from {{ ref('int_tokens__used_models') }} as models
+    from models
     inner join {{ ref('stg_llm_prices__prices') }} as prices
         on
             models.gateway_provider is not distinct from prices.gateway_provider
@@ -45,7 +51,7 @@ own as (
         overrides.usd_per_mtok,
         coalesce(overrides.price_source, 'price_overrides.csv') as price_source,
         overrides.valid_from_date
-    from {{ ref('int_tokens__used_models') }} as models
+    from models
     inner join {{ ref('stg_config__price_overrides') }} as overrides
         on
             models.gateway_provider is not distinct from overrides.provider
