@@ -12,6 +12,7 @@ from typing import Final, cast
 
 from ingest.bill_landing import land_bills
 from ingest.config import SourceConfig
+from ingest.failures import asking
 from ingest.home import Home
 from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading, utc_text
 from ingest.reading import PulledObject
@@ -30,7 +31,8 @@ def land_served_bills(run: LandingRun, source: SourceConfig, kind: SourceKind, r
     Raises `StorageError` when the server fails or the disk is full; what was landed until then stands.
     """
     with closing(_connect(source, kind, run.home)) as server:
-        bills = server.list_bills()
+        with asking(source.name):
+            bills = server.list_bills()
         known = run.registry.read_source(source.name)
         named = {_name_bill(source, bill) for bill in bills}
         run.forget_withdrawn(source, kind, known, named)
@@ -76,7 +78,8 @@ def _land_bill(
     target = folder / hashlib.sha256(described.uri.encode()).hexdigest()[:24]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        server.pull(bill, target)
+        with asking(described.uri):
+            server.pull(bill, target)
         pulled = PulledObject(
             described.uri, target.stat().st_size, described.etag, described.modified_at, target, bill.row_count
         )

@@ -25,6 +25,7 @@ from ingest.allocation_policies import list_default_rows
 from ingest.config import ConfigError, list_built_in_policies, load_allocation_policies, load_policies
 from ingest.contracts import COUNT, DATE, DATED_FACTS, POLICY_FACTS, RATE, LandingTable
 from ingest.fact_rules import FACT_RULES, FactRules
+from ingest.failures import is_machine_fault, refuse_failed
 from ingest.home import Home
 from ingest.validity import Validity, find_overlaps
 
@@ -96,18 +97,27 @@ def read_dated_fact(home: Home, name: str) -> DatedFact:
         return DatedFact(name, path, table.schema.empty_table(), hashlib.sha256().hexdigest(), "", (problem,))
     version_id = hashlib.sha256(content or b"").hexdigest()
     text = (content or b"").decode("utf-8-sig", errors="replace")
-    if name in POLICY_FACTS:
-        rows, problems = _read_policies(home, name)
-    elif content is None:
-        rows, problems = [], []
-    else:
-        reader = _FactReader(path, table, FACT_RULES[name])
-        rows, problems = reader.read(content), reader.problems
+    try:
+        rows, problems = _read_rows(home, name, content)
+    except Exception as error:
+        if is_machine_fault(error):
+            raise
+        refusal = refuse_failed(f"a file of {name}", 0, error)
+        rows, problems = [], [FactProblem(path, None, None, refusal.reason, refusal.found)]
     if problems:
         rows = []
     audit = {"_source": "config", "_object": str(path), "_delivery_id": version_id}
     landed = pa.Table.from_pylist([audit | row for row in rows], schema=table.schema)
     return DatedFact(name, path, landed, version_id, text, tuple(problems))
+
+
+def _read_rows(home: Home, name: str, content: bytes | None) -> tuple[list[dict[str, Any]], list[FactProblem]]:
+    if name in POLICY_FACTS:
+        return _read_policies(home, name)
+    if content is None:
+        return [], []
+    reader = _FactReader(get_fact_path(home, name), DATED_FACTS[name], FACT_RULES[name])
+    return reader.read(content), reader.problems
 
 
 def read_built_in_fact(name: str) -> pa.Table:

@@ -23,6 +23,7 @@ from ingest.kinds import KINDS
 from ingest.landing_run import LandingRun, Progress, SourceReport, hash_options, needs_reading
 from ingest.log_landing import land_logs
 from ingest.quarantine import QuarantineSpool
+from ingest.reader_pool import ReaderDiedError
 from ingest.reading import Readers
 from ingest.registry import Registry
 from ingest.server_landing import land_windows, list_due_windows
@@ -133,10 +134,7 @@ def _land_source(run: LandingRun, source: SourceConfig, kind: SourceKind) -> Sou
         spool.add(source.location, "object", None, None, str(error))
     run.replace_quarantine(source.name, {source.location} - {item.uri for item in objects}, spool)
     if not report.is_stale and not is_server(source.location):
-        if not objects:
-            report.messages.append(f"{source.location}: nothing there yet")
-        run.forget_withdrawn(source, kind, run.registry.read_source(source.name), {item.uri for item in objects})
-        (land_bills if kind.refuses_whole_deliveries else land_logs)(run, source, kind, objects, report)
+        _land_objects(run, source, kind, objects, report)
     ends = [
         row.data_through_at
         for rows in run.registry.read_source(source.name).values()
@@ -145,3 +143,16 @@ def _land_source(run: LandingRun, source: SourceConfig, kind: SourceKind) -> Sou
     ]
     report.data_through_at = max(ends, default=None)
     return report
+
+
+def _land_objects(
+    run: LandingRun, source: SourceConfig, kind: SourceKind, objects: list[StoredObject], report: SourceReport
+) -> None:
+    if not objects:
+        report.messages.append(f"{source.location}: nothing there yet")
+    run.forget_withdrawn(source, kind, run.registry.read_source(source.name), {item.uri for item in objects})
+    try:
+        (land_bills if kind.refuses_whole_deliveries else land_logs)(run, source, kind, objects, report)
+    except ReaderDiedError as error:
+        # Its objects may have taken all the memory: those of other sources do not.
+        report.note_unreachable([str(error)])

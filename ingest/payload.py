@@ -1,12 +1,13 @@
 """The bytes of one object: gunzipped when they are gzip, whatever the name says; refused with a reason when broken."""
 
+import csv
 import zlib
 from collections.abc import Iterator
 from typing import Final, Protocol
 
 import msgspec
 
-from ingest.source import ObjectRefusedError, SourceObject
+from ingest.source import ObjectRefusedError, RowSink, SourceObject
 
 JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises of a text: no JSON, a string that is not UTF-8, brackets without an end."""
@@ -17,6 +18,11 @@ _BLOCK_BYTES: Final = 8 << 20  # also bounds what one gzip block may expand to a
 _LONGEST_LINE_BYTES: Final = 64 << 20
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _DOCUMENT_STARTS: Final = (b"{", b"[")
+_BARE_RETURN: Final = "a carriage return without a line feed: save the file with line ends LF or CRLF"
+_BINARY: Final = "not text but a binary file: expected CSV or JSON in UTF-8, plain or as gzip"
+
+# A prompt or a map of tags in a cell is longer than Python's default of 131,072; a line bounds it.
+csv.field_size_limit(_LONGEST_LINE_BYTES)
 
 
 class _Readable(Protocol):
@@ -76,6 +82,33 @@ def iterate_lines(source_object: SourceObject) -> Iterator[tuple[int, bytes]]:
     last = tail.removeprefix(_BYTE_ORDER_MARK) if number == 0 else tail
     if last and not last.isspace():
         yield number + 1, last
+
+
+def iterate_csv(source_object: SourceObject, sink: RowSink) -> Iterator[tuple[int, list[str]]]:
+    """Yield (1-based line, cells) of the header, which is stripped, and of each record; lines that are no CSV are
+    refused to the sink.
+
+    Raises `ObjectRefusedError` as `iterate_lines` does, and where the header is no CSV.
+    """
+    reader = csv.reader(text.decode("utf-8", "replace") + "\n" for _, text in iterate_lines(source_object))
+    is_header = True
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = f"not CSV: {_BARE_RETURN if 'new-line' in str(error) else error}"
+            if is_header:
+                raise ObjectRefusedError(reason, position=reader.line_num) from error
+            sink.refuse_row(reader.line_num, None, reason)
+            continue
+        if is_header:
+            cells = [name.strip() for name in cells]
+            if any("\x00" in name for name in cells):
+                raise ObjectRefusedError(_BINARY, position=reader.line_num)
+        yield reader.line_num, cells
+        is_header = False
 
 
 def iterate_records(source_object: SourceObject) -> Iterator[tuple[int, bytes | msgspec.Raw]]:

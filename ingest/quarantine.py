@@ -17,6 +17,7 @@ from ingest import lake
 from ingest.contracts import QUARANTINE
 from ingest.home import Home
 from ingest.source import ObjectRefusedError
+from ingest.wording import fit_sentence, make_encodable
 
 _LONGEST_FOUND: Final = 500
 _PENDING_ENTRIES: Final = 20_000
@@ -45,9 +46,9 @@ class QuarantineSpool:
                 "object_uri": uri,
                 "scope": scope,
                 "position": position,
-                "field": field,
-                "reason": reason,
-                "found": found[:_LONGEST_FOUND],
+                "field": None if field is None else fit_sentence(field),
+                "reason": fit_sentence(reason),
+                "found": make_encodable(found[:_LONGEST_FOUND]),
                 "_source": self._common["source_name"],
                 "_object": uri,
             }

@@ -30,9 +30,9 @@ class ReaderDiedError(HomeError):
 
 @dataclass(frozen=True)
 class ReaderFailure:
-    """What a reader answers when reading raised something other than a refusal."""
+    """What a reader answers when the machine failed it, whatever it read."""
 
-    traceback: str
+    reason: str
 
 
 @dataclass
@@ -113,7 +113,7 @@ class ReaderPool:
             raise _describe_death(reader, tasks) from None
         if isinstance(answer, ReaderFailure):
             raise ReaderDiedError(
-                f"Reading {_name_objects(reader, tasks)} failed; nothing of this batch was landed:\n{answer.traceback}"
+                f"Reading {_name_objects(reader, tasks)} failed; nothing of this batch was landed: {answer.reason}"
             )
         return answer
 

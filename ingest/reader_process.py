@@ -5,7 +5,6 @@ import pickle
 import queue
 import sys
 import threading
-import traceback
 from typing import IO, Final
 
 import duckdb
@@ -44,8 +43,8 @@ def _receive(inbox: IO[bytes], tasks: "queue.SimpleQueue[ReadingTask]") -> None:
 def _answer(engine: duckdb.DuckDBPyConnection, task: ReadingTask) -> Reading | ReaderFailure:
     try:
         return read_task(engine, KINDS[task.source.kind], task)
-    except Exception:
-        return ReaderFailure(traceback.format_exc())
+    except Exception as error:
+        return ReaderFailure(str(error) or "memory ran out")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
-import pyarrow as pa
 
 from ingest import lake
 from ingest.billing.claims import Claim
 from ingest.config import SourceConfig
+from ingest.failures import is_machine_fault, refuse_failed
 from ingest.kinds import KINDS
 from ingest.quarantine import QuarantineSpool
 from ingest.reader_pool import ReaderPool
@@ -21,15 +21,6 @@ from ingest.sink import ObjectSink, RowSpool
 from ingest.source import ObjectRefusedError, SourceKind, SourceObject
 from ingest.storage import Downloads, StorageError, StoredObject
 
-_READER_ERRORS: Final = (
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    TypeError,
-    RecursionError,
-    pa.ArrowException,
-    duckdb.Error,
-)
 _POOL_BYTES: Final = 32 << 20  # what one process reads in about two seconds, twice what starting a reader takes
 _GZIP_FACTOR: Final = 8  # how much longer than it looks a gzip object is, about
 _FAILURES_TO_GIVE_UP: Final = 3  # each was tried for as long as a store may ask us to wait
@@ -140,6 +131,7 @@ def _read_object(
                 f"{sink.rows_written:,} rows, fewer than landed before, which are kept: "
                 "the server has lost some since, or keeps them no longer"
             )
+        sink.keep()
     except ObjectRefusedError as error:
         refusal = error
     except StorageError as error:
@@ -147,14 +139,14 @@ def _read_object(
             refusal = ObjectRefusedError(str(error))
         else:
             unreachable = str(error)
-    except _READER_ERRORS as error:
-        refusal = ObjectRefusedError(f"cannot be read as {kind.kind}: {type(error).__name__}: {error}")
+    except Exception as error:
+        if is_machine_fault(error):
+            raise
+        refusal = refuse_failed(kind.kind, sink.rows_written + sink.rows_refused, error)
     finally:
         if path is not None and not stored.is_local:
             path.unlink(missing_ok=True)
-    if refusal is None and unreachable is None:
-        sink.keep()
-    else:
+    if refusal is not None or unreachable is not None:
         sink.discard()
     return ReadObject(stored, sha256, sink.rows_written, sink.rows_refused, refusal, sink.refused_claims, unreachable)
 

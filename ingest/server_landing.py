@@ -17,6 +17,7 @@ from typing import Final, cast
 
 from ingest.config import SourceConfig
 from ingest.date_span import DateSpan
+from ingest.failures import asking
 from ingest.home import Home
 from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading, utc_text
 from ingest.log_landing import land_logs
@@ -86,8 +87,11 @@ def land_windows(run: LandingRun, source: SourceConfig, kind: SourceKind, report
     Raises `StorageError` when the server fails or the disk is full; what was landed until then stands.
     """
     server_kind = _read_windowed(kind)
-    with closing(server_kind.connect(source.location, source.options, run.home.path)) as server:
-        now = _read_common_clock(server, report)
+    with asking(source.name):
+        connected = server_kind.connect(source.location, source.options, run.home.path)
+    with closing(connected) as server:
+        with asking(source.name):
+            now = _read_common_clock(server, report)
         known = run.registry.read_source(source.name)
         planned = plan_windows(source, server_kind, now)
         run.forget_withdrawn(source, kind, known, {name_window(source, window) for window in planned})
@@ -180,11 +184,13 @@ class _Puller:
     def _pull(self, window: Window) -> PulledObject:
         uri = name_window(self._source, window)
         target = self._folder / hashlib.sha256(uri.encode()).hexdigest()[:24]
-        peeked = self._server.peek(window)
+        with asking(uri):
+            peeked = self._server.peek(window)
         etag = "" if peeked is None else hashlib.sha256(peeked.encode()).hexdigest()
         # What is written between the two questions shows in the next peek.
         if peeked is None or self._is_unread(uri, etag):
-            self._server.pull(window, target)
+            with asking(uri):
+                self._server.pull(window, target)
         else:
             target.touch()
         with target.open("rb") as file:

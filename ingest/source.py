@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import pyarrow as pa
 
 from ingest.contracts import LandingTable
+from ingest.wording import fit_sentence
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class ObjectRefusedError(Exception):
     """The whole object cannot be landed: wrong kind, truncated, not UTF-8, a required column missing."""
 
     def __init__(self, reason: str, *, field: str | None = None, position: int | None = None, found: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = fit_sentence(reason)
+        super().__init__(self.reason)
         self.field = field
         self.position = position
         self.found = found

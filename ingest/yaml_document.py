@@ -75,6 +75,8 @@ class YamlDocument(Generic[_ModelT]):
             mark = error.problem_mark or error.context_mark
             line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
             problem = f"{line}not YAML: {error.problem or error.context}"
+        except RecursionError:
+            problem = "not YAML that can be read: its brackets are nested too deep"
         except (yaml.YAMLError, ValueError) as error:
             problem = f"not YAML: {error}"
         raise ConfigError(self.path, [problem])

@@ -20,6 +20,7 @@ from ingest.billing.bill_options import read_columns, read_date_format
 from ingest.billing.claims import Claim, ClaimSink
 from ingest.billing.json_lines import batch_lines, is_json
 from ingest.billing.typed_select import SourceColumns
+from ingest.failures import describe_failure
 from ingest.payload import iterate_blocks
 from ingest.source import ObjectRefusedError, RowSink, SourceObject
 
@@ -130,7 +131,7 @@ class _BillReader:
             relation = self._connection.sql(scan)
             described = list(_flatten_types(self._form, zip(relation.columns, relation.types, strict=True)))
         except duckdb.Error as error:
-            raise ObjectRefusedError(f"damaged Parquet: {_first_line(error)}: deliver the object again") from error
+            raise ObjectRefusedError(f"damaged Parquet: {describe_failure(error)}: deliver the object again") from error
         columns = _match_columns(self._form, [name for name, _, _ in described], self._defaults)
         _check_types(self._form, self._connection, scan, described, columns.spelled)
         texts = [
@@ -144,7 +145,7 @@ class _BillReader:
                 for position, column, reason, found in problems:
                     self._sink.refuse_row(position, column, reason, found)
         except duckdb.Error as error:
-            raise ObjectRefusedError(f"damaged Parquet: {_first_line(error)}: deliver the object again") from error
+            raise ObjectRefusedError(f"damaged Parquet: {describe_failure(error)}: deliver the object again") from error
 
     def read_json_lines(self) -> None:
         for lines in batch_lines(self._form, self._object, self._sink):
@@ -368,7 +369,3 @@ def _text_of(column: str, found: str, *, is_extra: bool) -> str:
         if found.startswith(("MAP", "STRUCT")) or found.endswith("]")
         else f"{column}::varchar"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -6,7 +6,6 @@ for one or three years without paying ahead. A region's file has some hundred th
 things; the CSV is read line by line, the JSON into memory without what is not asked for.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest.payload import iterate_lines, read_payload
+from ingest.payload import iterate_csv, read_payload
 from ingest.reference.gpu_price_layouts import PriceError, read_price, read_size
-from ingest.source import ObjectRefusedError, SourceObject
+from ingest.source import ObjectRefusedError, RowSink, SourceObject
 
 _FAMILIES: Final = ("Compute Instance", "Compute Instance (bare metal)")
 _AS_EVERYONE_RENTS: Final = {
@@ -73,26 +72,26 @@ def is_price_list(first_line: bytes) -> bool:
     return first_line.lstrip().startswith((b'"FormatVersion"', b"FormatVersion"))
 
 
-def iterate_csv(source_object: SourceObject) -> Prices:
+def iterate_price_lines(source_object: SourceObject, sink: RowSink) -> Prices:
     """Yield (line, prices of it or what is wrong with it). Raises `ObjectRefusedError` for another offer."""
-    reader = csv.reader(text.decode("utf-8", "replace") + "\n" for _, text in iterate_lines(source_object))
+    lines = iterate_csv(source_object, sink)
     about: dict[str, str] = {}
     header: list[str] = []
-    for cells in reader:
+    for _, cells in lines:
         if "SKU" in cells:
             header = cells
             break
         about |= {cells[0]: cells[1]} if len(cells) == 2 else {}
     _check_offer(about.get("OfferCode"), header)
     as_of = _read_time(about.get("Publication Date"))
-    for cells in reader:
+    for position, cells in lines:
         line = dict(zip(header, cells, strict=False))
         if _is_plain(line.get("Product Family", ""), line):
-            yield reader.line_num, _try(line, as_of)
+            yield position, _try(line, as_of)
 
 
 def iterate_json(source_object: SourceObject) -> Prices:
-    """Yield (running number of the product, its prices or what is wrong with one). Raises as `iterate_csv` does."""
+    """Yield (running number of the product, its prices or what is wrong with one); raises as `iterate_price_lines`."""
     try:
         offer = msgspec.json.decode(read_payload(source_object), type=_Offer)
     except msgspec.DecodeError as error:

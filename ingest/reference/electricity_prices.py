@@ -59,7 +59,7 @@ class ElectricityPrices:
 
         Raises `ObjectRefusedError` for what is none of the layouts, and for averages without a year.
         """
-        layout, items, read = _choose(source_object, open_document(source_object))
+        layout, items, read = _choose(source_object, open_document(source_object, sink))
         common = {"layout": layout, "published_at": utc_naive(source_object.modified_at)}
         rows: list[dict[str, Any]] = []
         for position, item in items:

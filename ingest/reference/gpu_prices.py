@@ -5,7 +5,6 @@ pricing CSV, and SKUs of Google's Cloud Billing Catalog, as files or asked over 
 what holds on its day and is kept beside the earlier ones: history is never repriced. Landing table: gpu_prices.
 """
 
-import csv
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pyarrow as pa
 
 from ingest.contracts import GPU_PRICES, LandingTable
-from ingest.payload import iterate_lines, read_payload
+from ingest.payload import iterate_csv, iterate_lines, read_payload
 from ingest.reference import aws_price_list
 from ingest.reference.gcp_skus import read_sku
 from ingest.reference.gpu_price_layouts import (
@@ -95,7 +94,7 @@ class GpuPrices:
             "provider": source_object.options.get("provider"),
         }
         rows: list[dict[str, Any]] = []
-        for position, prices in _iterate_prices(source_object):
+        for position, prices in _iterate_prices(source_object, sink):
             if isinstance(prices, PriceError):
                 sink.refuse_row(position, prices.field, prices.reason, prices.found)
                 continue
@@ -115,28 +114,27 @@ def read_as_of(options: Mapping[str, Any]) -> datetime | None:
     return None if given is None else datetime(1970, 1, 1) + timedelta(microseconds=parse_instant(str(given)))
 
 
-def _iterate_prices(source_object: SourceObject) -> Prices:
+def _iterate_prices(source_object: SourceObject, sink: RowSink) -> Prices:
     """Yield (line or running number, the prices of one entry, or what is wrong with it)."""
     first = next(iterate_lines(source_object), None)
     if first is None:
         raise ObjectRefusedError("the object holds nothing but blanks: deliver it again")
     if aws_price_list.is_price_list(first[1]):
-        yield from aws_price_list.iterate_csv(source_object)
+        yield from aws_price_list.iterate_price_lines(source_object, sink)
         return
     if first[1].lstrip().startswith((b"{", b"[")):
         yield from _iterate_json(source_object, first[1])
         return
-    lines = (text.decode("utf-8", "replace") + "\n" for _, text in iterate_lines(source_object))
-    reader = csv.reader(lines)
-    header = [name.strip() for name in next(reader)]
+    lines = iterate_csv(source_object, sink)
+    _, header = next(lines)
     layout = next((read for names, read in _CSV_LAYOUTS if names <= set(header)), None)
     if layout is None:
         raise ObjectRefusedError(
             "no catalogue of prices: expected columns of SkyPilot (InstanceType, AcceleratorName, Price), cloud-gpus "
             f"(Cloud, GPU Type, On-demand) or OpenCost (AssetClass, MarketPriceHourly); found {', '.join(header)[:500]}"
         )
-    for cells in reader:
-        yield reader.line_num, _try(layout, dict(zip(header, cells, strict=False)))
+    for position, cells in lines:
+        yield position, _try(layout, dict(zip(header, cells, strict=False)))
 
 
 def _iterate_json(source_object: SourceObject, first_line: bytes) -> Prices:

@@ -1,6 +1,5 @@
 """What the readers of grid data share: rows out of CSV or JSON, and the intervals that a row speaks for."""
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ingest.payload import JSON_ERRORS, iterate_lines, read_payload
+from ingest.payload import JSON_ERRORS, iterate_csv, iterate_lines, read_payload
 from ingest.server_options import check_names
-from ingest.source import ObjectRefusedError, OptionProblem, SourceObject
+from ingest.source import ObjectRefusedError, OptionProblem, RowSink, SourceObject
 from ingest.values import parse_instant
 
 _DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
@@ -44,7 +43,7 @@ class GridDocument:
     json: Any = None
 
 
-def open_document(source_object: SourceObject) -> GridDocument:
+def open_document(source_object: SourceObject, sink: RowSink) -> GridDocument:
     """Raises `ObjectRefusedError` for JSON that is damaged, and for an object that holds nothing."""
     first = next(iterate_lines(source_object), None)
     if first is None:
@@ -54,10 +53,9 @@ def open_document(source_object: SourceObject) -> GridDocument:
             return GridDocument(frozenset(), iter(()), _DECODER.decode(read_payload(source_object)))
         except JSON_ERRORS as error:
             raise ObjectRefusedError(f"not one JSON document: {error}") from error
-    texts = (text.decode("utf-8", "replace") + "\n" for _, text in iterate_lines(source_object))
-    reader = csv.reader(texts)
-    header = [name.strip() for name in next(reader)]
-    lines = ((reader.line_num, dict(zip(header, cells, strict=False))) for cells in reader)
+    records = iterate_csv(source_object, sink)
+    _, header = next(records)
+    lines = ((line, dict(zip(header, cells, strict=False))) for line, cells in records)
     return GridDocument(frozenset(header), lines)
 
 

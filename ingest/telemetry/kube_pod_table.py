@@ -1,6 +1,5 @@
 """A table of pods: CSV with a header, by a map of its columns, as warehouses export them and schedulers' traces are."""
 
-import csv
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -9,7 +8,7 @@ import pyarrow as pa
 
 from ingest.kube_tables import KUBE_PODS, POD_PHASES
 from ingest.landing_table import INSTANT
-from ingest.payload import iterate_lines
+from ingest.payload import iterate_csv
 from ingest.source import ObjectRefusedError, OptionProblem, RowSink, SourceObject
 from ingest.telemetry.kube_objects import UNTIMED, FieldError, encode
 from ingest.telemetry.kube_requests import read_count
@@ -77,14 +76,14 @@ def land_pod_table(source_object: SourceObject, sink: RowSink) -> None:
         "_repairs": None if "observed_at" in options else UNTIMED,
     }
     origin = parse_instant(str(options.get("time_origin", "1970-01-01")))
-    reader = csv.reader(text.decode("utf-8", "replace") + "\n" for _, text in iterate_lines(source_object))
-    header = [name.strip() for name in next(reader, [])]
+    lines = iterate_csv(source_object, sink)
+    _, header = next(lines, (0, []))
     if missing := [name for name in columns.values() if name not in header]:
         raise ObjectRefusedError(
             f"no column {missing[0]}, which options.columns names", field=missing[0], found=", ".join(header)[:500]
         )
     rows: list[dict[str, Any]] = []
-    for cells in reader:
+    for position, cells in lines:
         try:
             if len(cells) != len(header):
                 raise FieldError(None, f"{len(cells)} cells: the header has {len(header)}", ",".join(cells))
@@ -93,9 +92,9 @@ def land_pod_table(source_object: SourceObject, sink: RowSink) -> None:
                 **options.get("constants", {}),
                 **{name: line[cell] for name, cell in columns.items() if line[cell]},
             }
-            rows.append(common | _read_pod(told, columns, origin) | {"_position": reader.line_num})
+            rows.append(common | _read_pod(told, columns, origin) | {"_position": position})
         except FieldError as error:
-            sink.refuse_row(reader.line_num, error.field, error.reason, error.found)
+            sink.refuse_row(position, error.field, error.reason, error.found)
         if len(rows) >= _ROWS_PER_BATCH:
             sink.write(pa.Table.from_pylist(rows, schema=_SCHEMA))
             rows.clear()

@@ -235,7 +235,7 @@ def _read_text(payload: bytes, source_object: SourceObject, batch: _Batch, sink:
         try:
             if name is None:
                 raise ValueError("not a sample: expected name{labels} value")
-            value = float(value_text)
+            value = _parse_value(value_text)
             is_kind_known = True
             at = untimed_seconds if time_text is None else _check_seconds(float(time_text) * seconds_per_unit)
             key = (name, label_text, time_text is None)
@@ -266,6 +266,13 @@ def _read_text(payload: bytes, source_object: SourceObject, batch: _Batch, sink:
     for position, name, reason, found in held:
         sink.refuse_row(position, name, reason, found)
     return len(known)
+
+
+def _parse_value(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"not a number: {text[:64]}") from None
 
 
 def _iterate_samples(lines: list[str]) -> Iterator[tuple[int, str | None, str, str, str | None]]:

@@ -5,7 +5,6 @@ which field is which column. Lands with the requests of LiteLLM; prompts are nev
 landed.
 """
 
-import csv
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ import msgspec
 
 from ingest.config import STORAGE_OPTIONS
 from ingest.contracts import LITELLM_REQUESTS, LandingTable
-from ingest.payload import iterate_lines, iterate_records
+from ingest.payload import iterate_csv, iterate_lines, iterate_records
 from ingest.source import ObjectRefusedError, OptionProblem, RowSink, ServerKind, SourceObject
 from ingest.tokens.gateway_fields import (
     COST_UNITS,
@@ -96,7 +95,7 @@ class GatewayLog:
         reader = _CallReader(field_map, source_object.uri)
         rows: list[tuple[Any, ...]] = []
         positions: list[int] = []
-        for position, line in _iterate_objects(source_object, field_map):
+        for position, line in _iterate_objects(source_object, field_map, sink):
             try:
                 row = reader.read(position, line)
             except BadRecordError as error:
@@ -112,7 +111,7 @@ class GatewayLog:
             write_rows(sink, rows, positions)
 
 
-def _iterate_objects(source_object: SourceObject, field_map: FieldMap) -> Iterator[tuple[int, Any]]:
+def _iterate_objects(source_object: SourceObject, field_map: FieldMap, sink: RowSink) -> Iterator[tuple[int, Any]]:
     """Yield (line or place, JSON object), or a `BadRecordError` in its place."""
     first = next(iterate_lines(source_object), None)
     if first is None or first[1].lstrip().startswith((b"{", b"[")):
@@ -122,9 +121,8 @@ def _iterate_objects(source_object: SourceObject, field_map: FieldMap) -> Iterat
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 yield position, BadRecordError(None, f"not JSON: {error}", f"{len(bytes(text))} bytes")
         return
-    lines = (text.decode("utf-8", "replace") + "\n" for _, text in iterate_lines(source_object))
-    reader = csv.reader(lines)
-    header = [name.strip() for name in next(reader)]
+    lines = iterate_csv(source_object, sink)
+    _, header = next(lines)
     missing = [path for path in field_map.fields.values() if path not in header]
     if missing:
         raise ObjectRefusedError(
@@ -132,12 +130,12 @@ def _iterate_objects(source_object: SourceObject, field_map: FieldMap) -> Iterat
             f"{', '.join(header)[:500]}",
             field=missing[0],
         )
-    for cells in reader:
+    for position, cells in lines:
         if len(cells) != len(header):
             reason = f"{len(cells)} cells: the line does not fit the header, which has {len(header)}"
-            yield reader.line_num, BadRecordError(None, reason)
+            yield position, BadRecordError(None, reason)
         else:
-            yield reader.line_num, dict(zip(header, cells, strict=True))
+            yield position, dict(zip(header, cells, strict=True))
 
 
 class _CallReader:
