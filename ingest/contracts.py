@@ -327,7 +327,7 @@ DELIVERIES: Final = LandingTable(
         ("object_uri", TEXT),
         ("etag", TEXT),
         ("sha256", TEXT),
-        ("options_sha256", TEXT),  # of the source's options: other options read the object again
+        ("options_sha256", TEXT),  # of options and the reader's version: others read the object again
         ("status", TEXT),  # landed | refused | superseded
         ("message", TEXT),
         ("rows_read", COUNT),

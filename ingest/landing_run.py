@@ -13,6 +13,7 @@ from ingest import lake, quarantine
 from ingest.config import STORAGE_OPTIONS, SourceConfig
 from ingest.date_span import DateSpan
 from ingest.home import Home
+from ingest.kinds import KINDS
 from ingest.quarantine import QuarantineSpool
 from ingest.reading import Readers, ReadObject
 from ingest.registry import REFUSED, Registry, RegistryRow, supersede
@@ -109,9 +110,20 @@ class LandingRun:
 
 
 def hash_options(source: SourceConfig) -> str:
-    """An id of what may change how a source's objects are read."""
+    """An id of what may change how a source's objects are read: its options, and the version of the kind's reader."""
+    return _hash_reading(source, KINDS[source.kind].reader_version)
+
+
+def list_options_ids(source: SourceConfig) -> list[str]:
+    """The ids of the same options under the reader's version of now and each one before."""
+    return [_hash_reading(source, version) for version in range(1, KINDS[source.kind].reader_version + 1)]
+
+
+def _hash_reading(source: SourceConfig, reader_version: int) -> str:
     reading = {key: value for key, value in source.options.items() if key not in (*STORAGE_OPTIONS, *SERVER_OPTIONS)}
-    return lake.hash_text(source.kind, json.dumps(reading, sort_keys=True, default=str))
+    texts = [source.kind, json.dumps(reading, sort_keys=True, default=str)]
+    # The first version adds nothing, so that objects landed before there were versions are not read again.
+    return lake.hash_text(*texts, *([f"reader {reader_version}"] if reader_version > 1 else []))
 
 
 def needs_reading(rows: list[RegistryRow] | None, stored: StoredObject, options_sha256: str) -> bool:

@@ -126,7 +126,7 @@ def _read_object(
         sha256 = _hash_file(path)
         if not isinstance(stored, PulledObject) or stored.size_bytes:  # a server may have nothing of a window
             kind.read(SourceObject(stored.uri, path, stored.modified_at, task.source.options), sink)
-        if isinstance(stored, PulledObject) and sink.rows_written < stored.least_rows:
+        if isinstance(stored, PulledObject) and sink.rows_written + sink.rows_refused < stored.least_rows:
             raise AnswerShrankError(
                 f"{sink.rows_written:,} rows, fewer than landed before, which are kept: "
                 "the server has lost some since, or keeps them no longer"

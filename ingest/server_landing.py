@@ -19,7 +19,7 @@ from ingest.config import SourceConfig
 from ingest.date_span import DateSpan
 from ingest.failures import asking
 from ingest.home import Home
-from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading, utc_text
+from ingest.landing_run import LandingRun, SourceReport, hash_options, list_options_ids, needs_reading, utc_text
 from ingest.log_landing import land_logs
 from ingest.reading import PulledObject
 from ingest.registry import LANDED, REFUSED, RegistryRow
@@ -218,10 +218,13 @@ class _Puller:
         return needs_reading(rows, PulledObject(uri, 0, etag, self._now), hash_options(self._source))
 
     def _count_least_rows(self, uri: str) -> int:
-        """All that landed of a window before, where rows are only added; one, where they are restated."""
-        options_id = hash_options(self._source)
+        """All that landed of a window before, where rows are only added; one, where they are restated.
+
+        Whatever version read it: a server that keeps a window no longer cannot give it to a new reader.
+        """
+        same_options = list_options_ids(self._source)
         rows = self._run.registry.read_source(self._source.name).get(uri, ())
-        standing = sum(row.rows_landed for row in rows if row.status == LANDED and row.options_sha256 == options_id)
+        standing = sum(row.rows_landed for row in rows if row.status == LANDED and row.options_sha256 in same_options)
         return standing if self._server_kind.is_append_only else min(standing, 1)
 
     def _land_pulled(self, pulled: Sequence[tuple[Window, PulledObject]], due_count: int, empty: list[Window]) -> None:
@@ -231,7 +234,7 @@ class _Puller:
         # An answer that says what the one before said is not landed again; asked this late, it settles its window.
         self._run.registry.record(
             [
-                replace(row, version=utc_text(item.modified_at))
+                replace(row, version=utc_text(item.modified_at), options_sha256=hash_options(self._source))
                 for window, item in pulled
                 if item.modified_at >= _find_end(window, self._server_kind) + self._re_read
                 for row in known[item.uri]

@@ -169,6 +169,10 @@ class SourceKind(Protocol):
 
     kind: ClassVar[str]
     table: ClassVar[LandingTable]
+
+    reader_version: ClassVar[int]
+    """1, and one more whenever a reader says other rows of the same object: what it landed before is read again."""
+
     refuses_whole_deliveries: ClassVar[bool]
     """True for billing: one malformed row refuses the delivery, since half a bill is a wrong bill."""
 

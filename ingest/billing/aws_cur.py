@@ -101,6 +101,7 @@ class AwsCur:
     """One row per line item; split-cost rows of pods and tasks among them."""
 
     kind: ClassVar[str] = "aws_cur"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = AWS_CUR_LINE_ITEMS
     refuses_whole_deliveries: ClassVar[bool] = True
     partition_date_sql: ClassVar[str] = "cast(bill_billing_period_start_date as date)"

@@ -88,6 +88,7 @@ class AzureCost:
     """One row per row of the export: a day, a resource and a meter, or a purchase."""
 
     kind: ClassVar[str] = "azure_cost"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = AZURE_COST_ROWS
     refuses_whole_deliveries: ClassVar[bool] = True
     partition_date_sql: ClassVar[str] = AZURE_COST.partition_date_sql

@@ -69,6 +69,7 @@ class Focus:
     """One row per charge, as billed; grain is the provider's own."""
 
     kind: ClassVar[str] = "focus"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = FOCUS_CHARGES
     refuses_whole_deliveries: ClassVar[bool] = True
     partition_date_sql: ClassVar[str] = "cast(billing_period_start as date)"

@@ -116,6 +116,7 @@ class GcpBilling:
     """One row per row of the export, its credits inside."""
 
     kind: ClassVar[str] = "gcp_billing"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = GCP_BILLING_ROWS
     refuses_whole_deliveries: ClassVar[bool] = True
     partition_date_sql: ClassVar[str] = GCP_BILLING.partition_date_sql

@@ -72,6 +72,7 @@ class InvoiceCsv:
     """One row per invoice line; `line_id` is unique in its invoice."""
 
     kind: ClassVar[str] = "invoice_csv"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = INVOICE_LINES
     refuses_whole_deliveries: ClassVar[bool] = True
     partition_date_sql: ClassVar[str] = _PERIOD

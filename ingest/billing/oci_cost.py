@@ -72,6 +72,7 @@ class OciCost:
     """One row per row of the report: an hour of a resource and a product."""
 
     kind: ClassVar[str] = "oci_cost"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = OCI_COST_ROWS
     refuses_whole_deliveries: ClassVar[bool] = True
     partition_date_sql: ClassVar[str] = OCI_COST.partition_date_sql

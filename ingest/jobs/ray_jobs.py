@@ -23,6 +23,7 @@ class RayJobs:
     """One row per job and report of it."""
 
     kind: ClassVar[str] = "ray_jobs"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = JOB_REPORTS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = PARTITION_DATE_SQL

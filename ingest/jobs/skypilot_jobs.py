@@ -43,6 +43,7 @@ class SkypilotJobs:
     """One row per task of a managed job, or per cluster, and report of it."""
 
     kind: ClassVar[str] = "skypilot_jobs"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = JOB_REPORTS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = PARTITION_DATE_SQL

@@ -60,6 +60,7 @@ class SlurmSacct:
     """One row per attempt of a job and report; grain cluster, `job_id`, `submitted_at`."""
 
     kind: ClassVar[str] = "slurm_sacct"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = SLURM_JOBS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(submitted_at as date)"

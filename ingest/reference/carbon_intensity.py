@@ -46,6 +46,7 @@ class CarbonIntensity:
     """One row per zone and interval, as one object tells it."""
 
     kind: ClassVar[str] = "carbon_intensity"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = CARBON_INTENSITY
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(starts_at as date)"

@@ -43,6 +43,7 @@ class ElectricityPrices:
     """One row per zone, sector and interval, as one object tells it."""
 
     kind: ClassVar[str] = "electricity_prices"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = ELECTRICITY_PRICES
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(starts_at as date)"

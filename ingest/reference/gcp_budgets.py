@@ -84,6 +84,7 @@ class GcpBudgets:
     """One row per budget and listing of it."""
 
     kind: ClassVar[str] = "gcp_budgets"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = PROVIDER_BUDGETS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(as_of as date)"

@@ -68,6 +68,7 @@ class GpuPrices:
     """One row per price: a machine, or a part of one, in a region, on demand or otherwise."""
 
     kind: ClassVar[str] = "gpu_prices"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = GPU_PRICES
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(as_of as date)"

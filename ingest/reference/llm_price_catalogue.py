@@ -68,6 +68,7 @@ class LlmPriceCatalogue:
     """One row per model, class of tokens and tier that a catalogue prices."""
 
     kind: ClassVar[str] = "llm_price_catalogue"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = LLM_CATALOGUE_PRICES
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(as_of as date)"

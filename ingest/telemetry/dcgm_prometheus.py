@@ -115,6 +115,7 @@ class DcgmPrometheus:
     """One row per sample; grain (`metric`, `gpu_uuid`, `mig_instance_id`, `pod`, `container`, `sampled_at`)."""
 
     kind: ClassVar[str] = "dcgm_prometheus"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = DCGM_SAMPLES
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(sampled_at as date)"

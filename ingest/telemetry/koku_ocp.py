@@ -55,6 +55,7 @@ class KokuOcp:
     """One row per line of a report; grain (`_object`, `_position`)."""
 
     kind: ClassVar[str] = "koku_ocp"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = KOKU_OCP_ROWS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(interval_start_at as date)"

@@ -104,6 +104,7 @@ class KubePods:
     """One row per pod and time it was seen; grain (`_object`, `_position`)."""
 
     kind: ClassVar[str] = "kube_pods"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = KUBE_PODS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(observed_at as date)"

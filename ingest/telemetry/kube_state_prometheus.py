@@ -90,6 +90,7 @@ class KubeStatePrometheus:
     """One row per sample; grain (`metric`, its labels, `sampled_at`)."""
 
     kind: ClassVar[str] = "kube_state_prometheus"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = KUBE_STATE_SAMPLES
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(sampled_at as date)"

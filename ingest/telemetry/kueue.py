@@ -75,6 +75,7 @@ class Kueue:
     """One row per workload and time it was seen; grain (`_object`, `_position`)."""
 
     kind: ClassVar[str] = "kueue"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = KUBE_WORKLOADS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(observed_at as date)"

@@ -72,6 +72,7 @@ class OpencostAllocation:
     """One row per allocation and step; grain (`allocation_name`, `node`, `window_start_at`, `window_end_at`)."""
 
     kind: ClassVar[str] = "opencost_allocation"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = OPENCOST_ALLOCATIONS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(window_start_at as date)"

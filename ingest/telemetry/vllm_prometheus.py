@@ -71,6 +71,7 @@ class VllmPrometheus:
     `sampled_at`)."""
 
     kind: ClassVar[str] = "vllm_prometheus"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = VLLM_SAMPLES
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(sampled_at as date)"

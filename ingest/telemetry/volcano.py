@@ -53,6 +53,7 @@ class Volcano:
     """One row per pod group and time it was seen; grain (`_object`, `_position`)."""
 
     kind: ClassVar[str] = "volcano"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = KUBE_POD_GROUPS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(observed_at as date)"

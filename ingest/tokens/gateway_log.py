@@ -71,6 +71,7 @@ class GatewayLog:
     """One row per logged call; grain `request_id`, or the line where the log has no id."""
 
     kind: ClassVar[str] = "gateway_log"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = LITELLM_REQUESTS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(started_at as date)"

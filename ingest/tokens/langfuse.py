@@ -35,6 +35,7 @@ class Langfuse:
     """One row per model call; grain `request_id`, the provider's response id, or the observation's."""
 
     kind: ClassVar[str] = "langfuse"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = LITELLM_REQUESTS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(started_at as date)"

@@ -21,6 +21,7 @@ class Litellm:
     """One row per gateway call; grain `request_id` as the gateway logged it, duplicates included."""
 
     kind: ClassVar[str] = "litellm"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = LITELLM_REQUESTS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(started_at as date)"

@@ -74,6 +74,7 @@ class OtelGenai:
     """One row per model call; grain `request_id`, the provider's response id, or the span where there is none."""
 
     kind: ClassVar[str] = "otel_genai"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = LITELLM_REQUESTS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(started_at as date)"

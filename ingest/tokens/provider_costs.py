@@ -45,6 +45,7 @@ class ProviderCosts:
     """One row per result; grain: provider, report, service, bucket and whatever it was grouped by."""
 
     kind: ClassVar[str] = "provider_costs"
+    reader_version: ClassVar[int] = 1
     table: ClassVar[LandingTable] = PROVIDER_RESULTS
     refuses_whole_deliveries: ClassVar[bool] = False
     partition_date_sql: ClassVar[str] = "cast(bucket_start_at as date)"
