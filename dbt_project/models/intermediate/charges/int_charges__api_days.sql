@@ -1,5 +1,5 @@
 -- One row per billing period, gateway provider and day that an API-model charge covers.
-{{ config(rebuild_touched('billing_period_start_date')) }}
+{{ config(rebuild_touched('billing_period_start_date', touched_by=['int_charges__routed'])) }}
 
 select distinct
     gateway_provider_name as provider_name,

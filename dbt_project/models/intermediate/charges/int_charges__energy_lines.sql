@@ -1,6 +1,8 @@
--- One row per host with measured power, and day of the calendar months being built: its energy as a charge line.
+-- One row per host with measured power, and day: its energy as a charge line.
 -- kWh x PUE x tariff; the hours of a facility whose power an invoice or the provider's price holds are none of it, nor
 -- are hours without a reading or a tariff: those are told as `not_charged` in reconciliation.
+{{ config(rebuild_touched('billing_period_start_date')) }}
+
 with host_days as (
     select
         usage_date,

@@ -1,6 +1,6 @@
 -- One row per charge group, rounding groups among them: the invoice it stands on and what that bills, in its own
 -- currency and in USD. USD is null while no rate is known.
-{{ config(rebuild_touched('billing_period_start_date')) }}
+{{ config(rebuild_touched('billing_period_start_date', touched_by=['int_charges__groups', 'int_charges__rounding'])) }}
 
 select
     charge_key,

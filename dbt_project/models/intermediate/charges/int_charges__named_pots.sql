@@ -3,7 +3,7 @@
 -- later one finds its charge.
 -- What takes back is no charge to follow. A purchase names teams alone, and weighs what it billed: it has no effective
 -- cost, its use has. An unused commitment is no use of a resource.
-{{ config(rebuild_touched('billing_period_start_date')) }}
+{{ config(rebuild_touched('billing_period_start_date', touched_by=['int_charges__bearers'])) }}
 
 {%- set conditions = {
     'purchase': "charge_category = 'Purchase' and commitment_discount_id is not null and is_team",

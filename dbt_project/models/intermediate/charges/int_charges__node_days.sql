@@ -1,5 +1,5 @@
 -- One row per billing period, charged resource of a cluster node and day: its bill, and how many clock hours it bills.
-{{ config(rebuild_touched('billing_period_start_date')) }}
+{{ config(rebuild_touched('billing_period_start_date', touched_by=['int_charges__routed'])) }}
 
 with node_charges as (
     select *

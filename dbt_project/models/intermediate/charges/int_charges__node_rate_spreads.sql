@@ -1,6 +1,6 @@
 -- One row per billing period, day, team, cost centre and machine: what its holders, or idle, would be charged of node
 -- bills under each policy `node_rate`, before idle is moved. Shown beside the ledger, never added to it.
-{{ config(rebuild_touched('billing_period_start_date')) }}
+{{ config(rebuild_touched('billing_period_start_date', touched_by=['int_charges__dimensions'])) }}
 
 select
     dimensions.billing_period_start_date,

@@ -1,7 +1,9 @@
--- One row per charge line of a power invoice and host of the billing periods being built: the host's share by kWh.
+-- One row per charge line of a power invoice and host: the host's share by kWh.
 -- The power invoice of a facility is the usage billed to its `power_invoice_account_id`, an account, sub-account or
 -- resource. kWh are its key only: no energy charge stands beside it. What is below the nano-unit stays with one host,
 -- so that the hosts add up to the line to the last place. A line whose time saw no kWh is not here, and stays whole.
+{{ config(rebuild_touched('billing_period_start_date')) }}
+
 with accounts as (
     select distinct
         power_invoice_account_id,

@@ -1,5 +1,5 @@
 -- One row per source, account, billing period and currency: what was delivered, and whether a rate admits it.
-{{ config(rebuild_touched('billing_period_start_date')) }}
+{{ config(rebuild_touched('billing_period_start_date', touched_by=['int_charges__groups'])) }}
 
 select
     source_name,

@@ -1,5 +1,5 @@
 -- One row per billing period, commitment, account, owner and day: what was committed to and not used.
-{{ config(rebuild_touched('billing_period_start_date')) }}
+{{ config(rebuild_touched('billing_period_start_date', touched_by=['int_charges__routed'])) }}
 
 select
     usage_date,

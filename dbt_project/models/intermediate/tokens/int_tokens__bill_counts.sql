@@ -7,14 +7,12 @@ with billed as (
     from {{ ref('int_tokens__billed_tokens') }}
 ),
 
--- Projects that an owner rule names are billed to their owner: they are no traffic of the gateway's.
 own_projects as (
     select distinct
         provider_name,
         cast(date_trunc('month', billing_period_start_date) as date) as month_start_date,
-        sub_account_id as project_id
-    from {{ ref('int_charges__routed') }}
-    where cost_pool = 'llm_api' and route != 'token' and is_sub_account_owned
+        project_id
+    from {{ ref('int_tokens__own_projects') }}
 ),
 
 reported as (

@@ -1,7 +1,7 @@
 -- One row per billing period, provider, account, day, billed model and kind: all that the services of API models bill.
 -- gateway: use that may have passed through the gateway · own_project: use of a project that an owner rule names, past
 -- the gateway · credit, tax · other: storage, search, commitments.
-{{ config(rebuild_touched('billing_period_start_date')) }}
+{{ config(rebuild_touched('billing_period_start_date', touched_by=['int_charges__routed'])) }}
 
 with routed as (
     select

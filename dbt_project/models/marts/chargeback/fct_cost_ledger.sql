@@ -1,6 +1,6 @@
 -- One row per day, charge group, owner, environment, workload, consumer, model, step, method and posting period:
 -- where each cent went. The only place where allocated money is computed; every other mart is a projection of it.
-{{ config(rebuild_touched('billing_period_start_date')) }}
+{{ config(rebuild_touched('billing_period_start_date', touched_by=['int_books__booked', 'int_books__open_rows'])) }}
 
 {%- set columns = [
     'usage_date', 'billing_period_start_date', 'posting_period_start_date', 'posting_cause', 'provider_name',
