@@ -1,19 +1,17 @@
 """`wattledger`: thin commands over the same assets that Dagster runs.
 
-Exit codes: 0 done, 1 failed or something was refused, 2 usage.
 Modules that load Dagster are imported inside the commands that run it: `--help` and a wrong option answer at once.
 """
 
 import functools
 import shutil
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -22,12 +20,11 @@ from rich.markup import escape
 from ingest.date_span import DateSpan
 from ingest.home import HomeError, create_home, hold_lock, open_home
 from orchestration.console import ConsoleProgress
+from orchestration.exit_codes import EXIT_CODES, FAILED, explained_failures, print_troubles
 
 if TYPE_CHECKING:
     from ingest.home import Home
     from orchestration.pipeline import Pipeline
-
-FAILED: Final = 1
 
 
 class _DaysType(click.ParamType):
@@ -48,13 +45,16 @@ class _Group(click.Group):
         return list(self.commands)  # in the order of use, not of the alphabet
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Group,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="wattledger")
 def main() -> None:
     """The GPU FinOps warehouse: every cent of an AI bill, to the one team that caused it.
 
     A home is a folder with all the state of one company.
-    Exit codes: 0 done, 1 failed or something was refused, 2 usage.
     """
 
 
@@ -94,34 +94,10 @@ def _home_command(command: Callable[..., int | None]) -> Callable[..., None]:
         except HomeError as error:
             raise click.UsageError(str(error)) from error
         name = (click.get_current_context().info_name or "run").replace(" ", "-")
-        with _explained_failures(debug=debug):
+        with explained_failures(debug=debug):
             sys.exit(command(_Command(home, _make_console(), name, verbose), **options) or 0)
 
     return wrapped
-
-
-@contextmanager
-def _explained_failures(*, debug: bool) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("Stopped. What was landed stays; the next run goes on from there.", err=True)
-        sys.exit(FAILED)
-    except click.ClickException:
-        raise
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        click.echo(_describe_error(error), err=True)
-        sys.exit(FAILED)
-
-
-def _describe_error(error: Exception) -> str:
-    """Our own errors say what, where and what to do; any other is named with its type, as the fault that it is."""
-    module = type(error).__module__.partition(".")[0]
-    if module in ("ingest", "delivery", "orchestration", "demo"):
-        return f"Error: {error}"
-    return f"Error: {type(error).__name__}: {error}\nThis was not foreseen; --debug shows where it happened."
 
 
 def _make_console() -> Console:
@@ -147,7 +123,7 @@ def init(path: str, demo: bool, scale: float, days: int, seed: int, debug: bool)
     ]
     if given and not demo:
         raise click.UsageError(f"--{given[0]} is about the synthetic company: give --demo with it")
-    with _explained_failures(debug=debug):
+    with explained_failures(debug=debug):
         home = _create_demo(path, console, scale=scale, days=days, seed=seed) if demo else create_home(path)
         console.print(f"Home: {escape(str(home.path))}", soft_wrap=True)
         if not demo:
@@ -181,7 +157,9 @@ def run(command: _Command, target: str, full_refresh: bool, again: DateSpan | No
     from orchestration.run_summary import print_marts, print_sources
 
     with command.pipeline() as pipeline:
-        troubles = pipeline.land(again=again)
+        landed = pipeline.land(again=again)
+        # First, and whatever becomes of the build.
+        code = print_troubles(command.console, landed.troubles, landed.notes)
         built = pipeline.build(target=target, full_refresh=full_refresh, again=again)
         published = pipeline.publish()
         if published or not (command.home.report_dir / "index.html").exists():
@@ -190,7 +168,7 @@ def run(command: _Command, target: str, full_refresh: bool, again: DateSpan | No
     print_marts(command.console, command.home)
     if not (built or published):
         command.console.print("Nothing had changed since the last run.")
-    return _print_troubles(command, troubles)
+    return code
 
 
 @main.command()
@@ -200,9 +178,10 @@ def land(command: _Command) -> int:
     from orchestration.run_summary import print_sources
 
     with command.pipeline() as pipeline:
-        troubles = pipeline.land()
+        landed = pipeline.land()
+    code = print_troubles(command.console, landed.troubles, landed.notes)
     print_sources(command.console, command.home)
-    return _print_troubles(command, troubles)
+    return code
 
 
 @main.command()
@@ -265,7 +244,7 @@ def email(command: _Command, report_date: datetime, team_ids: tuple[str, ...], s
     for what in ("teams_without_recipients", "teams_without_charges"):
         if done[what]:
             command.console.print(f"{what.replace('_', ' ')}: {escape(done[what])}", soft_wrap=True)
-    return _print_troubles(command, troubles)
+    return print_troubles(command.console, troubles)
 
 
 class _Month(click.ParamType):
@@ -377,12 +356,6 @@ def doctor(command: _Command) -> int:
         wrong += finding.state is State.WRONG
     command.console.print(f"{wrong} things are wrong." if wrong else "Nothing is wrong.")
     return FAILED if wrong else 0
-
-
-def _print_troubles(command: _Command, troubles: list[str]) -> int:
-    for trouble in troubles:
-        command.console.print(f"[red]refused[/] {escape(trouble)}", soft_wrap=True)
-    return FAILED if troubles else 0
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ class ConsoleProgress:
         if task not in self._last:
             return
         done, _ = self._last.pop(task)
-        self._bars.update(self._tasks.pop(task), completed=done, total=done, note="")
+        if task in self._tasks:  # an interrupt may have come before it had a bar
+            self._bars.update(self._tasks.pop(task), completed=done, total=done, note="")
         if not self._console.is_terminal:
             seconds = time.monotonic() - self._started_at.pop(task)
             self._console.print(f"{task}: {done} in {seconds:.1f} s", markup=False, highlight=False)

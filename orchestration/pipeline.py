@@ -1,5 +1,6 @@
 """The steps of the way, each one Dagster run on one home: land, build, check, publish, report, emails."""
 
+from dataclasses import dataclass
 from typing import TextIO, cast
 
 import dagster as dg
@@ -9,11 +10,19 @@ from ingest.date_span import DateSpan
 from ingest.home import Home
 from orchestration.assets.delivery import DAILY_EMAILS, PUBLISHED_MARTS, REPORT, EmailsConfig, make_delivery_assets
 from orchestration.assets.landing import list_sources, make_landing_assets
-from orchestration.assets.measures import TROUBLES
+from orchestration.assets.measures import NOTES, TROUBLES
 from orchestration.build_state import plan_build, read_built
 from orchestration.dbt_runtime import ensure_manifest
 from orchestration.resources import AgainConfig, ProgressListener
 from orchestration.runs import HomeRuns
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What a person must know of a landing: what did not land, and what to know besides."""
+
+    troubles: list[str]
+    notes: list[str]
 
 
 class Pipeline:
@@ -24,15 +33,13 @@ class Pipeline:
         self._progress = progress
         self._runs = HomeRuns(home, command, progress, log, is_verbose=is_verbose)
 
-    def land(self, *, again: DateSpan | None = None) -> list[str]:
-        """Land what is new of every source and of the config, and ask servers for days `again`; returns what was
-        refused or could not be reached.
-        """
+    def land(self, *, again: DateSpan | None = None) -> Landed:
+        """Land what is new of every source and of the config, and ask servers for days `again`."""
         result = self._runs.materialize(
             make_landing_assets(list_sources(self._home)),
             run_config=dg.RunConfig(ops={"landing": AgainConfig(**_name_days(again))}),
         )
-        return _list_troubles(result)
+        return Landed(_list_messages(result, TROUBLES), _list_messages(result, NOTES))
 
     def build(self, *, target: str = "duckdb", full_refresh: bool = False, again: DateSpan | None = None) -> bool:
         """Build and check what the lake's changes touch, and days `again`; False when they touch nothing, and dbt was
@@ -68,7 +75,7 @@ class Pipeline:
         result = self._deliver(DAILY_EMAILS, dg.RunConfig(ops={DAILY_EMAILS.to_python_identifier(): config}))
         (materialization,) = result.asset_materializations_for_node(DAILY_EMAILS.to_python_identifier())
         done = {name: str(value.value) for name, value in materialization.metadata.items()}
-        return done, _list_troubles(result)
+        return done, _list_messages(result, TROUBLES)
 
     def _run_warehouse(
         self,
@@ -101,10 +108,11 @@ def _name_days(again: DateSpan | None) -> dict[str, str]:
     return {} if again is None else {"first_date": str(again.first_date), "last_date": str(again.last_date)}
 
 
-def _list_troubles(result: dg.ExecuteInProcessResult) -> list[str]:
-    troubles: list[str] = []
+def _list_messages(result: dg.ExecuteInProcessResult, name: str) -> list[str]:
+    """What the failed checks of a run say under one name of their metadata."""
+    messages: list[str] = []
     for evaluation in result.get_asset_check_evaluations():
-        told = evaluation.metadata.get(TROUBLES)
-        if not evaluation.passed and isinstance(told, dg.JsonMetadataValue):
-            troubles += cast(list[str], told.value)
-    return list(dict.fromkeys(troubles))  # two tables may come from one file
+        said = evaluation.metadata.get(name)
+        if not evaluation.passed and isinstance(said, dg.JsonMetadataValue):
+            messages += cast(list[str], said.value)
+    return list(dict.fromkeys(messages))  # two tables may come from one file

@@ -10,9 +10,12 @@ from typing import Final, TextIO, cast
 
 import dagster as dg
 import yaml
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 
 from ingest.home import Home
 from orchestration.event_log import HomeStorage
+from orchestration.interrupts import raised_as_keyboard_interrupt
 from orchestration.resources import HomeResource, ProgressListener
 
 CLI_TAG: Final = "wattledger/command"
@@ -41,18 +44,28 @@ class HomeRuns:
         resources: Mapping[str, object] | None = None,
         run_config: dg.RunConfig | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """One run of `assets`. Raises what a failing asset raised."""
+        """One run of `assets`, named after the command. Raises what a failing asset raised."""
         shared = {"home": HomeResource(path=str(self._home.path)), "progress": self._progress}
-        with divert_output(self._log, is_verbose=self._is_verbose), open_instance(self._home) as instance:
+        name = name_job(self._command)
+        definitions = dg.Definitions(
+            assets=assets,
+            jobs=[dg.define_asset_job(name, selection=selection)],
+            resources={**shared, **(resources or {})},
+        )
+        with (
+            raised_as_keyboard_interrupt(),
+            divert_output(self._log, is_verbose=self._is_verbose),
+            open_instance(self._home) as instance,
+        ):
             close_dead_runs(instance)
-            return dg.materialize(
-                assets,
-                selection=selection,
-                instance=instance,
-                resources={**shared, **(resources or {})},
-                run_config=run_config,
-                tags={CLI_TAG: self._command},
+            return definitions.resolve_job_def(name).execute_in_process(
+                instance=instance, run_config=run_config, tags={CLI_TAG: self._command}
             )
+
+
+def name_job(command: str) -> str:
+    """What Dagster's list of runs calls the runs of a command."""
+    return f"wattledger_{command.replace('-', '_')}"
 
 
 def prepare_instance_dir(home: Home) -> Path:
@@ -74,8 +87,17 @@ def prepare_instance_dir(home: Home) -> Path:
 def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """Dagster's record of runs and assets of this home; `dagster dev` shows the same."""
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
-    with dg.DagsterInstance.from_config(str(prepare_instance_dir(home))) as instance:
+    with _open_quiet_instance(home) as instance:
         yield instance
+
+
+def _open_quiet_instance(home: Home) -> dg.DagsterInstance:
+    """Without Dagster's copies of what is printed, which a command keeps in a log of its own: for each step they take
+    four processes, which a Ctrl-C meets as they start.
+    """
+    quiet = {"compute_logs": {"module": NoOpComputeLogManager.__module__, "class": NoOpComputeLogManager.__name__}}
+    reference = InstanceRef.from_dir(str(prepare_instance_dir(home)), overrides=quiet)
+    return dg.DagsterInstance.from_ref(reference)
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> None:

@@ -11,6 +11,9 @@ import duckdb
 TROUBLES: Final = "troubles"
 """Metadata of a check: what makes the command line end with 1, one text each."""
 
+NOTES: Final = "notes"
+"""Metadata of a check: what the command line shows first, and what does not change its exit code."""
+
 _PREVIEW_ROWS: Final = 5
 _PREVIEW_COLUMNS: Final = 8
 _CELL_CHARACTERS: Final = 40

@@ -9,7 +9,7 @@ import dagster as dg
 from ingest.config import SourceConfig
 from ingest.home import Home
 from ingest.landing import SourceReport
-from orchestration.assets.measures import make_trouble_result, show_instant
+from orchestration.assets.measures import NOTES, make_trouble_result, show_instant
 from orchestration.landed import LATE_AFTER, find_newest_end, read_source_totals
 
 NOTHING_REFUSED: Final = "nothing_refused"
@@ -80,8 +80,17 @@ def report_sources(home: Home, chosen: Sequence[SourceReport]) -> Iterator[Any]:
             metadata={
                 "data_through": show_instant(through),
                 "hours_behind_newest_source": round(behind / timedelta(hours=1), 1),
+                NOTES: dg.MetadataValue.json(_list_lateness(source, behind)),
             },
         )
+
+
+def _list_lateness(source: SourceReport, behind: timedelta) -> list[str]:
+    """That the data of a source that was reached ends too early; who was not reached is a trouble already."""
+    if source.is_stale or behind <= LATE_AFTER:
+        return []
+    through = show_instant(source.data_through_at)
+    return [f"{source.source_name}: its data ends {behind.days} days before the newest source's, at {through}"]
 
 
 def describe_report(source: SourceReport) -> str:
