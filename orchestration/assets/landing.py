@@ -14,7 +14,8 @@ from ingest.home import Home
 from ingest.kinds import KINDS
 from ingest.lake import list_files
 from ingest.landing import LandingReport, SourceReport, land
-from orchestration.assets.measures import make_trouble_result, render_markdown, show_instant
+from orchestration.assets.groups import name_group
+from orchestration.assets.measures import NOTES, make_trouble_result, render_markdown, show_instant
 from orchestration.assets.sources import (
     NOTHING_REFUSED,
     describe_report,
@@ -60,7 +61,7 @@ def make_landing_assets(sources: Sequence[SourceConfig]) -> list[dg.AssetsDefini
     specs += [
         dg.AssetSpec(
             name_key(name),
-            group_name=_GROUP,
+            group_name=name_group(_GROUP, name),
             kinds={"deltalake"},
             skippable=True,
             description=_describe_table(name),
@@ -181,8 +182,17 @@ def _report_table(home: Home, table: LandingTable, report: LandingReport) -> Ite
         check_name=EVERY_ROW_LANDED,
         passed=quarantined == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"rows_quarantined": quarantined},
+        metadata={"rows_quarantined": quarantined, NOTES: dg.MetadataValue.json(_list_quarantined(sources))},
     )
+
+
+def _list_quarantined(sources: Sequence[SourceReport]) -> list[str]:
+    return [
+        f"{source.source_name}: {source.rows_quarantined:,} of {source.rows_read:,} rows read are in quarantine: "
+        "`wattledger doctor` says why"
+        for source in sources
+        if source.rows_quarantined
+    ]
 
 
 def _list_fact_messages(home: Home, name: str, report: LandingReport) -> list[str]:

@@ -1,17 +1,23 @@
 """The warehouse: every dbt model an asset, every dbt test an asset check, built by one dbt process under the lock."""
 
+import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+import graphlib
+import subprocess
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt.asset_utils import default_description_fn
 from dagster_dbt.compat import DBT_PYTHON_VERSION
 from packaging.version import Version
 
 from ingest.home import Home
+from orchestration.assets.check_texts import describe_check
+from orchestration.assets.groups import name_group
 from orchestration.assets.measures import Relation, measure_tables
 from orchestration.build_state import begin_build, end_build, plan_build
 from orchestration.dbt_runtime import (
@@ -49,14 +55,26 @@ class HomeDbt(DbtCliResource):
 
 
 class FolderTranslator(DagsterDbtTranslator):
-    """Groups follow the folders of dbt_project/models: staging, intermediate_charges, marts_chargeback."""
+    """Groups follow the folders of dbt_project/models, and subjects inside large ones; every check is described."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The layer, and inside intermediate and marts the folder too; seeds are a group of their own."""
         if dbt_resource_props["resource_type"] == "seed":
             return "seeds"
         _, layer, *folders = dbt_resource_props["fqn"][:-1]
-        return "_".join([layer, *folders]) if layer in ("intermediate", "marts") else layer
+        folder = "_".join([layer, *folders]) if layer in ("intermediate", "marts") else layer
+        return name_group(folder, dbt_resource_props["name"])
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """What the yml says; the SQL has its own place in Dagster's metadata and in the repository."""
+        return default_description_fn(dbt_resource_props, display_raw_sql=False)
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetCheckSpec | None:
+        """dagster-dbt's own, with a description."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(description=describe_check(manifest["nodes"][unique_id]))
 
 
 class BuildConfig(AgainConfig):
@@ -90,7 +108,7 @@ def make_warehouse_assets(manifest_path: Path) -> dg.AssetsDefinition:
             relations = _relations_by_output(context)
             if plan.is_empty:
                 context.log.info("Nothing the warehouse reads has changed since its last build: dbt was not started.")
-                yield from _confirm_tables(opened, relations)
+                yield from _confirm_tables(context, opened, relations)
                 return
             extent = "everything:" if plan.is_full_refresh else "what changed:"
             context.log.info(f"{extent} {plan.touched_days} days and {plan.touched_periods} billing periods")
@@ -119,21 +137,22 @@ def _stream_dbt(
     outcomes: list[Any] = []
     done = 0
     total = _count_nodes(call.manifest) if context.selected_asset_keys == context.assets_def.keys else None
-    for event in call.stream_raw_events():
-        info = event.raw_event["info"]
-        if info["name"] in _NODE_ENDED:
-            node = event.raw_event["data"]["node_info"]
-            done += 1
-            progress.report("build and check", done, total, str(node["node_name"]))
-        outcomes.extend(
-            event.to_default_asset_events(
-                manifest=call.manifest,
-                dagster_dbt_translator=call.dagster_dbt_translator,
-                context=context,
-                target_path=call.target_path,
+    with _ended_with(call.process):
+        for event in call.stream_raw_events():
+            info = event.raw_event["info"]
+            if info["name"] in _NODE_ENDED:
+                node = event.raw_event["data"]["node_info"]
+                done += 1
+                progress.report("build and check", done, total, str(node["node_name"]))
+            outcomes.extend(
+                event.to_default_asset_events(
+                    manifest=call.manifest,
+                    dagster_dbt_translator=call.dagster_dbt_translator,
+                    context=context,
+                    target_path=call.target_path,
+                )
             )
-        )
-    succeeded = call.process.wait() == 0
+        succeeded = call.process.wait() == 0
     measures = measure_tables(home.warehouse_path, relations.values()) if home.warehouse_path.exists() else {}
     for outcome in outcomes:
         if isinstance(outcome, dg.Output):
@@ -145,6 +164,17 @@ def _stream_dbt(
         raise DbtError(describe_failures(read_failures(run_dir), run_dir))
 
 
+@contextlib.contextmanager
+def _ended_with(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The process does not outlive the block, which may be interrupted while it waits for it."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 def _count_nodes(manifest: Mapping[str, Any]) -> int:
     """What a whole build ends: models that are tables or views, seeds, tests."""
     return sum(
@@ -153,11 +183,22 @@ def _count_nodes(manifest: Mapping[str, Any]) -> int:
     )
 
 
-def _confirm_tables(home: Home, relations: Mapping[str, Relation]) -> Iterator[dg.Output]:
+def _confirm_tables(
+    context: dg.AssetExecutionContext, home: Home, relations: Mapping[str, Relation]
+) -> Iterator[dg.Output]:
     """Each table as it stands: what comes after in the graph would wait for ever for an asset that says nothing."""
     measures = measure_tables(home.warehouse_path, relations.values())
-    for output_name, relation in relations.items():
-        yield dg.Output(None, output_name, metadata={**measures.get(relation, {}), "rebuilt": False})
+    for output_name in _sort_outputs(context.assets_def, relations):
+        metadata = {**measures.get(relations[output_name], {}), "rebuilt": False}
+        yield dg.Output(None, output_name, metadata=metadata)
+
+
+def _sort_outputs(assets: dg.AssetsDefinition, output_names: Collection[str]) -> list[str]:
+    """Each one after those that it is made from: Dagster takes them in no other order."""
+    names = {key: name for name, key in assets.keys_by_output_name.items()}
+    parents = {spec.key: [dep.asset_key for dep in spec.deps] for spec in assets.specs}
+    order = (names.get(key) for key in graphlib.TopologicalSorter(parents).static_order())
+    return [name for name in order if name is not None and name in output_names]
 
 
 def _relations_by_output(context: dg.AssetExecutionContext) -> dict[str, Relation]:

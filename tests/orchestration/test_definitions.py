@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import dagster as dg
@@ -67,10 +68,40 @@ def test_every_landing_table_and_every_model_is_an_asset(nodes: dict[dg.AssetKey
 def test_groups_follow_the_folders(nodes: dict[dg.AssetKey, dg.AssetSpec]):
     for path in MODELS.glob("marts/*/*.sql"):
         assert nodes[dg.AssetKey(["marts", path.stem])].group_name == f"marts_{path.parent.name}"
-    for path in MODELS.glob("staging/*/*.sql"):
-        assert nodes[dg.AssetKey(["staging", path.stem])].group_name == "staging"
-    assert {nodes[name_key(name)].group_name for name in landing_tables()} == {"landing"}
+    assert nodes[dg.AssetKey(["staging", "stg_focus__charges"])].group_name == "staging_bills"
+    assert nodes[dg.AssetKey(["intermediate", "int_charges__aws_lines"])].group_name == "intermediate_charges_bills"
+    assert nodes[name_key("litellm_requests")].group_name == "landing"
+    assert nodes[name_key("config_owners")].group_name == "landing_config"
     assert nodes[PUBLISHED_MARTS].group_name == "delivery"
+
+
+def test_no_group_is_too_large_to_look_at(nodes: dict[dg.AssetKey, dg.AssetSpec]):
+    sizes = Counter(spec.group_name for spec in nodes.values())
+    assert {group: size for group, size in sizes.items() if size > 20} == {}
+
+
+def test_no_description_has_sql(nodes: dict[dg.AssetKey, dg.AssetSpec]):
+    assert [key for key, spec in nodes.items() if "```" in (spec.description or "")] == []
+
+
+def test_every_dbt_test_is_a_check_and_every_check_says_what_it_asks(definitions: dg.Definitions):
+    graph = definitions.resolve_asset_graph()
+    checks = {key.name: graph.get(key).description or "" for key in graph.asset_check_keys}
+    written = {path.stem for path in (REPOSITORY / "dbt_project" / "tests").rglob("assert_*.sql")}
+    assert written
+    assert written <= checks.keys()
+    assert {name for name, description in checks.items() if len(description) < 15 or "select" in description} == set()
+
+
+def test_laws_are_described_by_their_page(definitions: dg.Definitions):
+    page = (REPOSITORY / "docs" / "laws.md").read_text()
+    graph = definitions.resolve_asset_graph()
+    described = {key.name: graph.get(key).description or "" for key in graph.asset_check_keys}
+    rows = [line.split(" | ") for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
+    named = [(number, text, name) for number, text, by in rows for name in re.findall(r"`(assert_\w+)`", by)]
+    assert len(named) > 20
+    for number, text, name in named:
+        assert described[name].startswith(f"Law {number.strip('| ')}: {text}."), name
 
 
 def test_lineage_runs_from_each_source_to_the_published_marts(definitions: dg.Definitions):

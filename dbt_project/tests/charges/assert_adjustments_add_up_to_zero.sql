@@ -1,5 +1,5 @@
 -- Manual entries move money between owners and make none: each adds up to 0 in both bases.
-{{ config(meta={'dagster': {'ref': {'name': 'fct_cost_ledger'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_charges__zero_sum'}}}) }}
 select
     charge_key,
     max(usage_date) as usage_date,

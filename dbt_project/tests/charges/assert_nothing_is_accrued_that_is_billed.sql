@@ -1,5 +1,5 @@
 -- No accrual on a day that a bill covers.
-{{ config(meta={'dagster': {'ref': {'name': 'fct_cost_ledger'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_charges__accruals'}}}) }}
 select
     accruals.charge_key,
     accruals.usage_date

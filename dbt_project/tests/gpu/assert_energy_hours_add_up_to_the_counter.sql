@@ -1,5 +1,5 @@
 -- Energy once: per GPU the hours' counter energy is the sum of its plausible counter steps, to the millijoule.
-{{ config(meta={'dagster': {'ref': {'name': 'fct_gpu_energy_hourly'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_gpu__energy_hours'}}}) }}
 
 with hours as (
     select

@@ -1,5 +1,5 @@
 -- A cost and a reason for its absence exclude each other; a cost of 0 needs calls that really cost nothing.
-{{ config(meta={'dagster': {'ref': {'name': 'fct_unit_costs_daily'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_tokens__requests'}}}) }}
 
 select
     usage_date,
