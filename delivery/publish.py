@@ -85,8 +85,9 @@ def publish(
     _remove_leftovers(published)
     folder = published / f"{PARQUET_LINK}-{build_id}"
     previous_folder = link.resolve() if link.is_symlink() else None
-    has_file = read_build_id(published / MARTS_FILE) == build_id
-    has_folder = previous_folder == folder.resolve() and folder.is_dir()
+    counts = _read_whole_file(published / MARTS_FILE, build_id)
+    has_file = counts is not None
+    has_folder = counts is not None and _count_parquet_rows(published, build_id) == counts
     if not (has_file and has_folder):
         try:
             with _open_aside(warehouse, published) as connection:
@@ -106,6 +107,15 @@ def publish(
         size_bytes=(published / MARTS_FILE).stat().st_size + sum(file.stat().st_size for file in folder.iterdir()),
         is_new=not (has_file and has_folder),
     )
+
+
+def is_published(published: Path, build_id: str) -> bool:
+    """True when the DuckDB file and the Parquet folder are there, are of this build and have every table whole.
+
+    Fast: what a file says of itself is read, not its rows.
+    """
+    counts = _read_whole_file(published / MARTS_FILE, build_id)
+    return counts is not None and _count_parquet_rows(published, build_id) == counts
 
 
 def read_build_id(marts_file: Path) -> str | None:
@@ -211,6 +221,31 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, folder: Path, build_id
         )
         _sync(file)
     _sync(folder)
+
+
+def _read_whole_file(marts_file: Path, build_id: str) -> dict[str, int] | None:
+    """Rows by table of the marts file; None when it is not of this build, or cannot be read."""
+    try:
+        return _count_rows(marts_file) if read_build_id(marts_file) == build_id else None
+    except duckdb.Error:
+        return None
+
+
+def _count_parquet_rows(published: Path, build_id: str) -> dict[str, int] | None:
+    """Rows by table of the folder behind the link; None when it is not of this build, or a file is cut off."""
+    folder = published / f"{PARQUET_LINK}-{build_id}"
+    link = published / PARQUET_LINK
+    if not (link.is_symlink() and folder.is_dir() and link.resolve() == folder.resolve()):
+        return None
+    try:
+        with duckdb.connect() as connection:
+            rows = connection.execute(
+                "select parse_filename(file_name, true), num_rows from parquet_file_metadata(?)",
+                [str(folder / "*.parquet")],
+            ).fetchall()
+    except duckdb.Error:
+        return None
+    return dict(rows)
 
 
 def _count_rows(marts_file: Path) -> dict[str, int]:

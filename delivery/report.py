@@ -1,6 +1,7 @@
 """The one-page report: a single file that opens from disk, with no script and no network."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +21,7 @@ from delivery.templating import open_templates
 REPORT_FILE: Final = "index.html"
 
 _THEME: Final = Theme("var(--muted)", "var(--grid)", "var(--baseline)")
+_BUILD_OF_PAGE: Final = re.compile(rb'<meta name="build" content="([^"]+)">')
 _TEAM_COLOURS: Final = 7
 # A chart is drawn twice, for a desk and for a hand, and CSS shows one: text in a scaled picture would be unreadable.
 _WIDTHS: Final = {"wide": (1016, 280), "narrow": (372, 240)}
@@ -79,6 +81,14 @@ def build_report(
     aside.write_text(html, encoding="utf-8")
     aside.replace(path)
     return path
+
+
+def read_report_build(report_dir: Path) -> str | None:
+    """The build that the report in `report_dir` shows; None where there is no whole report."""
+    path = report_dir / REPORT_FILE
+    page = path.read_bytes() if path.is_file() else b""
+    found = _BUILD_OF_PAGE.search(page)
+    return found[1].decode() if found and page.rstrip().endswith(b"</html>") else None
 
 
 def render_report(overview: Overview, build: BuildInfo, quarantine_counts: Mapping[str, int] | None) -> str:

@@ -6,6 +6,7 @@ is a known version.
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -21,6 +22,7 @@ from ingest.contracts import (
     LandingTable,
 )
 from ingest.dated_facts import DatedFact, read_built_in_fact, read_dated_fact
+from ingest.disposable import REPAIRS, set_aside
 from ingest.landing_run import LandingRun, SourceReport
 from ingest.quarantine import QuarantineSpool
 from ingest.reference.llm_prices import gateway_pairs, price_book
@@ -70,10 +72,8 @@ def land_prices(run: LandingRun) -> SourceReport:
     report = SourceReport(PRICES_SOURCE, LLM_PRICES.name, LLM_PRICES.name)
     cache = run.home.state_dir / "priced-models.json"
     files = [str(file.absolute) for file in lake.list_files(run.home, LITELLM_REQUESTS)]
-    known = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {"files": [], "models": []}
-    seen = set(known["files"])
+    seen, models = _read_priced_models(cache)
     fresh = [file for file in lake.list_files(run.home, LITELLM_REQUESTS) if str(file.absolute) not in seen]
-    models = {(provider, model) for provider, model in known["models"]}
     models |= gateway_pairs([file.absolute for file in fresh])
     prices = price_book(models)
     if _replace_table(run, LLM_PRICES, _stamp(prices, LLM_PRICES)):
@@ -81,10 +81,25 @@ def land_prices(run: LandingRun) -> SourceReport:
         report.rows_read = report.rows_landed = prices.num_rows
     else:
         report.deliveries_unchanged = 1
-    if fresh or not cache.exists():
+    if fresh or not cache.is_file():
         ordered = sorted(models, key=lambda pair: (pair[0] or "", pair[1]))
-        cache.write_text(json.dumps({"files": files, "models": ordered}), encoding="utf-8")
+        aside = cache.with_suffix(".new")
+        aside.write_text(json.dumps({"files": files, "models": ordered}), encoding="utf-8")
+        aside.replace(cache)
     return report
+
+
+def _read_priced_models(cache: Path) -> tuple[set[str], set[tuple[str | None, str]]]:
+    """The lake's files that were looked through, and the models that they name; nothing when the cache is unusable."""
+    try:
+        known = json.loads(cache.read_bytes())
+        return set(known["files"]), {(provider, model) for provider, model in known["models"]}
+    except FileNotFoundError:
+        return set(), set()
+    except (OSError, ValueError, LookupError, TypeError):
+        aside = set_aside(cache)
+        REPAIRS.warning("%s cannot be read: it is now %s, and the logs are looked through again.", cache, aside)
+        return set(), set()
 
 
 def _refuse_fact(fact: DatedFact, spool: QuarantineSpool, report: SourceReport) -> None:

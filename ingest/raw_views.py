@@ -107,6 +107,13 @@ def pin(home: Home, *, full_refresh: bool = False, code_fingerprint: str, again:
         return BuildPlan(build_id, days, periods, is_full, is_empty=is_empty)
 
 
+def record_begin(home: Home) -> None:
+    """Say that the warehouse is about to change; the warehouse itself keeps it, since .state may be lost."""
+    with hold_lock(home), _open_warehouse(home) as warehouse:
+        _create_state(warehouse)
+        warehouse.execute("insert into build_state.unfinished_builds select build_id from raw.build_info")
+
+
 def record_success(home: Home, plan: BuildPlan) -> None:
     """Remember what `plan` was built from, so that the next build redoes only what differs.
 
@@ -127,6 +134,7 @@ def record_success(home: Home, plan: BuildPlan) -> None:
         warehouse.execute("insert into build_state.built_info select build_id, code_fingerprint from raw.build_info")
         warehouse.execute("delete from build_state.built_closes")
         warehouse.execute("insert into build_state.built_closes from build_state.pinned_closes")
+        warehouse.execute("delete from build_state.unfinished_builds")
         warehouse.execute("commit")
 
 
@@ -136,8 +144,8 @@ def _open_warehouse(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = duckdb.connect(str(home.warehouse_path))
     except duckdb.Error as error:
         raise WarehouseError(
-            f"{home.warehouse_path} cannot be opened: {str(error).splitlines()[0]}. Close what has it open (readers "
-            "use published/marts.duckdb); if it is damaged, delete it: the next build makes it anew from the lake."
+            f"{home.warehouse_path} cannot be opened: {str(error).splitlines()[0]}. Close what has it open: readers "
+            "use published/marts.duckdb."
         ) from error
     try:
         connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
@@ -152,6 +160,7 @@ def _create_state(warehouse: duckdb.DuckDBPyConnection) -> None:
         create schema if not exists build_state;
         create table if not exists build_state.built_files ({_FILES_COLUMNS});
         create table if not exists build_state.pinned_files ({_FILES_COLUMNS});
+        create table if not exists build_state.unfinished_builds (build_id varchar);
         create table if not exists build_state.built_info (build_id varchar, code_fingerprint varchar);
         create table if not exists build_state.built_closes (close_id varchar, action varchar);
         create table if not exists build_state.pinned_closes (close_id varchar, action varchar);

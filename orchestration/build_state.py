@@ -7,7 +7,7 @@ import duckdb
 
 from ingest.date_span import DateSpan
 from ingest.home import Home
-from ingest.raw_views import BuildPlan, pin, record_success
+from ingest.raw_views import BuildPlan, pin, record_begin, record_success
 from orchestration.dbt_runtime import fingerprint_code
 
 _TOUCHED_SQL: Final = """
@@ -21,16 +21,20 @@ class NotBuiltError(Exception):
     """The warehouse holds no whole build, so nothing of it may be published."""
 
 
+_UNFINISHED_SQL: Final = "select build_id from build_state.unfinished_builds"
+
+
 def plan_build(home: Home, *, full_refresh: bool, again: DateSpan | None = None) -> BuildPlan:
     """Pin the lake as it is now and say what must be redone. Under the home's lock.
 
     What an unfinished build had begun on must be redone too, even where the lake is back to what was built before it;
     where the new plan leaves any of it out, all is redone.
     """
-    begun = _read_rows(home, _TOUCHED_SQL) if _marker(home).exists() else []
+    is_unfinished = _is_unfinished(home)
+    begun = _read_rows(home, _TOUCHED_SQL) if is_unfinished else []
     fingerprint = fingerprint_code()
     plan = pin(home, full_refresh=full_refresh, code_fingerprint=fingerprint, again=again)
-    if not _marker(home).exists() or plan.is_full_refresh:
+    if not is_unfinished or plan.is_full_refresh:
         return plan
     if plan.is_empty or not set(begun) <= set(_read_rows(home, _TOUCHED_SQL)):
         return pin(home, full_refresh=True, code_fingerprint=fingerprint)
@@ -39,14 +43,13 @@ def plan_build(home: Home, *, full_refresh: bool, again: DateSpan | None = None)
 
 def begin_build(home: Home) -> None:
     """Say that the warehouse is about to change; it stays said until `end_build`, whatever happens."""
-    _marker(home).parent.mkdir(parents=True, exist_ok=True)
-    _marker(home).touch()
+    record_begin(home)
 
 
 def end_build(home: Home, plan: BuildPlan) -> None:
     """Every model of `plan` was built and every law held."""
     record_success(home, plan)
-    _marker(home).unlink(missing_ok=True)
+    _former_marker(home).unlink(missing_ok=True)
 
 
 def read_built(home: Home) -> str:
@@ -54,7 +57,7 @@ def read_built(home: Home) -> str:
     rows = _read_rows(home, "select build_id from build_state.built_info")
     if not rows:
         raise NotBuiltError(f"{home.warehouse_path} holds no build: run `wattledger build`, or `wattledger run`.")
-    if _marker(home).exists():
+    if _is_unfinished(home):
         raise NotBuiltError(
             f"The last build of {home.warehouse_path} failed or was killed, so what it holds is not published. "
             "Run `wattledger build` again; it says what fails."
@@ -62,7 +65,12 @@ def read_built(home: Home) -> str:
     return str(rows[0][0])
 
 
-def _marker(home: Home) -> Path:
+def _is_unfinished(home: Home) -> bool:
+    return bool(_read_rows(home, _UNFINISHED_SQL)) or _former_marker(home).exists()
+
+
+def _former_marker(home: Home) -> Path:
+    """What said so in a home whose last build was by an earlier release."""
     return home.state_dir / "dbt" / "build-unfinished"
 
 

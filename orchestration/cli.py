@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from ingest.date_span import DateSpan
+from ingest.disposable import heal_state, heal_warehouse
 from ingest.home import HomeError, create_home, hold_lock, open_home
-from orchestration.console import ConsoleProgress
+from orchestration.console import ConsoleProgress, told_repairs
 from orchestration.exit_codes import EXIT_CODES, FAILED, explained_failures, print_troubles
 
 if TYPE_CHECKING:
@@ -73,12 +74,14 @@ class _Command:
         from orchestration.pipeline import Pipeline
         from orchestration.runs import prepare_log
 
-        with (
-            hold_lock(self.home),
-            prepare_log(self.home, self.name).open("a", encoding="utf-8") as log,
-            ConsoleProgress(self.console) as progress,
-        ):
-            yield Pipeline(self.home, self.name, progress, log, is_verbose=self.is_verbose)
+        with hold_lock(self.home), told_repairs(self.console):
+            heal_state(self.home)
+            heal_warehouse(self.home)
+            with (
+                prepare_log(self.home, self.name).open("a", encoding="utf-8") as log,
+                ConsoleProgress(self.console) as progress,
+            ):
+                yield Pipeline(self.home, self.name, progress, log, is_verbose=self.is_verbose)
 
 
 def _home_command(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -162,8 +165,7 @@ def run(command: _Command, target: str, full_refresh: bool, again: DateSpan | No
         code = print_troubles(command.console, landed.troubles, landed.notes)
         built = pipeline.build(target=target, full_refresh=full_refresh, again=again)
         published = pipeline.publish()
-        if published or not (command.home.report_dir / "index.html").exists():
-            pipeline.write_report()
+        pipeline.refresh_report()
     print_sources(command.console, command.home)
     print_marts(command.console, command.home)
     if not (built or published):

@@ -1,13 +1,40 @@
 """What a person sees of long work: bars on a terminal, one plain line a task elsewhere."""
 
+import contextlib
+import logging
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from ingest.disposable import REPAIRS
+
 _NOTE_CHARACTERS: Final = 48
+
+
+@contextlib.contextmanager
+def told_repairs(console: Console) -> Iterator[None]:
+    """Inside the block, what a home repairs of itself is printed, each repair in a line."""
+    handler = _ConsoleHandler(console)
+    REPAIRS.addHandler(handler)
+    was_propagating, REPAIRS.propagate = REPAIRS.propagate, False
+    try:
+        yield
+    finally:
+        REPAIRS.removeHandler(handler)
+        REPAIRS.propagate = was_propagating
+
+
+class _ConsoleHandler(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(f"repaired: {record.getMessage()}", soft_wrap=True, markup=False, highlight=False)
 
 
 class ConsoleProgress:

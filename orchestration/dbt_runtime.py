@@ -3,7 +3,9 @@
 dbt always runs as a subprocess: in this process it would keep the warehouse file locked after it ended.
 """
 
+import ast
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ingest.disposable import REPAIRS, remove
 from ingest.home import Home
 from orchestration.dbt_child import PARENT_VARIABLE
 
@@ -24,14 +27,18 @@ DEFAULT_TARGET: Final = "duckdb"
 DBT_EXECUTABLE: Final = Path(sys.executable).parent / "wattledger-dbt"
 
 _PROJECT_DIR: Final = REPOSITORY / "dbt_project"
-_CODE_PATHS: Final = (
+_MODEL_PATHS: Final = (
     _PROJECT_DIR / "models",
     _PROJECT_DIR / "macros",
     _PROJECT_DIR / "seeds",
     REPOSITORY / "dbt_project.yml",
-    REPOSITORY / "ingest" / "contracts.py",
 )
-_MANIFEST_PATHS: Final = (*_CODE_PATHS, _PROJECT_DIR / "tests", REPOSITORY / "profiles.yml")
+_MANIFEST_PATHS: Final = (*_MODEL_PATHS, _PROJECT_DIR / "tests", REPOSITORY / "profiles.yml")
+_RAW_VIEWS: Final = REPOSITORY / "ingest" / "raw_views.py"
+"""With what it imports: the landing tables, their views, and the rule of what is touched."""
+
+_ENGINES: Final = ("dbt-core", "dbt-duckdb", "duckdb")
+_PARSED_FILES: Final = ("partial_parse.msgpack", "manifest.json")
 _RUNS_KEPT: Final = 10
 _MEGABYTE: Final = 1024 * 1024
 
@@ -56,8 +63,38 @@ class DbtFailure:
 
 
 def fingerprint_code() -> str:
-    """A hash of all that decides what a model computes; when it changes, everything is rebuilt."""
-    return _hash_files(_CODE_PATHS)
+    """A hash of all that decides what a build computes; when it changes, everything is rebuilt."""
+    engines = " ".join(f"{name} {importlib.metadata.version(name)}" for name in _ENGINES)
+    return hashlib.sha256(f"{_hash_files(list_code_files())} {engines}".encode()).hexdigest()
+
+
+def list_code_files() -> list[Path]:
+    """Models, macros and seeds; and the module of the raw views with every module of ours that it imports."""
+    return sorted([*_list_files(_MODEL_PATHS), *_follow_imports(_RAW_VIEWS)])
+
+
+@functools.cache
+def _follow_imports(module: Path) -> frozenset[Path]:
+    """The files of a module and of all modules of its package that it imports, directly or not."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += _list_imports(file)
+    return frozenset(found)
+
+
+def _list_imports(file: Path) -> Iterator[Path]:
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        paths = (REPOSITORY.joinpath(*name.split(".")).with_suffix(".py") for name in names)
+        yield from (path for path in paths if path.is_file())
 
 
 def ensure_manifest(home: Home) -> Path:
@@ -67,9 +104,11 @@ def ensure_manifest(home: Home) -> Path:
     """
     manifest_path = home.dbt_target_dir / "manifest.json"
     stamp_path = home.dbt_target_dir / "manifest.fingerprint"
-    expected = f"{_hash_files(_MANIFEST_PATHS)} {importlib.metadata.version('dbt-core')}"
-    if manifest_path.is_file() and stamp_path.is_file() and stamp_path.read_text(encoding="utf-8") == expected:
+    made_from = f"{_hash_files(_MANIFEST_PATHS)} {importlib.metadata.version('dbt-core')}"
+    found = stamp_path.read_bytes() if stamp_path.is_file() else b""
+    if found == _describe_parse(home, made_from).encode():
         return manifest_path
+    _remove_spoiled_parse(home, found)
     # Parsed aside and renamed: a web server may be reading the manifest that stands.
     aside = home.dbt_target_dir / f"parse-{os.getpid()}"
     aside.mkdir(parents=True, exist_ok=True)
@@ -82,12 +121,34 @@ def ensure_manifest(home: Home) -> Path:
         parsed = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
         if parsed.returncode != 0:
             raise DbtError(f"dbt cannot read {_PROJECT_DIR}:\n{(parsed.stdout + parsed.stderr).strip()}")
-        for name in ("partial_parse.msgpack", "manifest.json"):
+        for name in _PARSED_FILES:
             (aside / name).replace(home.dbt_target_dir / name)
-        stamp_path.write_text(expected, encoding="utf-8")
+        remove(stamp_path)
+        stamp_path.write_text(_describe_parse(home, made_from), encoding="utf-8")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return manifest_path
+
+
+def _describe_parse(home: Home, made_from: str) -> str:
+    """What the last parse was made from, and a hash of each file that it wrote."""
+    return " ".join([made_from, *(_hash_parsed(home.dbt_target_dir / name) for name in _PARSED_FILES)])
+
+
+def _hash_parsed(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "absent"
+
+
+def _remove_spoiled_parse(home: Home, stamp: bytes) -> None:
+    """Delete files of the last parse that are not as it wrote them: dbt would trust them."""
+    written = stamp.decode(errors="replace").split()
+    files = [home.dbt_target_dir / name for name in _PARSED_FILES]
+    spoiled = [file for file in files if file.exists() and _hash_parsed(file) not in written]
+    for file in spoiled:
+        remove(file)
+    if len(written) > len(_PARSED_FILES) and spoiled:
+        names = " and ".join(file.name for file in spoiled)
+        REPAIRS.warning("%s: %s changed since dbt wrote it: the models are read anew.", home.dbt_target_dir, names)
 
 
 def build_environment(home: Home) -> dict[str, str]:
@@ -162,12 +223,15 @@ def describe_failures(failures: Iterable[DbtFailure], run_dir: Path) -> str:
 
 def _hash_files(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in paths:
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                digest.update(f"{file.relative_to(REPOSITORY).as_posix()}\0".encode())
-                digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for file in _list_files(paths):
+        digest.update(f"{file.relative_to(REPOSITORY).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _list_files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        yield from (file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file())
 
 
 def _halve_memory() -> str:

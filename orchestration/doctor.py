@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from delivery.publish import MARTS_FILE, read_build_id
+from delivery.publish import MARTS_FILE, is_published, read_build_id
+from delivery.report import read_report_build
 from ingest.books import BooksError, list_closes, verify_close
 from ingest.config import ConfigError, SourceConfig, is_server, load_sources
 from ingest.contracts import DATED_FACTS, POLICY_FACTS
 from ingest.dated_facts import read_dated_fact
+from ingest.disposable import find_warehouse_damage
 from ingest.home import Home, LockHeldError, hold_lock
 from ingest.kinds import KINDS
 from ingest.server_landing import reach_server
@@ -186,7 +188,7 @@ def _examine_quarantine(home: Home, totals: dict[str, SourceTotals]) -> Iterator
 
 
 def _examine_prices(home: Home) -> Iterator[Finding]:
-    found = read_price_disagreements(home)
+    found = [] if find_warehouse_damage(home) else read_price_disagreements(home)
     if found:
         more = f"\nand {len(found) - _SHOWN_PRICES:,} more in int_tokens__price_disagreements"
         yield Finding(
@@ -210,16 +212,36 @@ def _examine_books(home: Home) -> Iterator[Finding]:
 
 
 def _examine_build(home: Home) -> Iterator[Finding]:
+    if damage := find_warehouse_damage(home):
+        told = f"{home.warehouse_path} cannot be read: {damage}"
+        yield Finding("warehouse", State.WRONG, told, f"wattledger run --home {home.path}: it is rebuilt from the lake")
+        return
     try:
         built = read_built(home)
     except NotBuiltError as error:
         yield Finding("warehouse", State.WRONG, str(error), f"wattledger run --home {home.path}")
         return
     yield Finding("warehouse", State.FINE, f"build {built}, all laws held")
+    yield from _examine_published(home, built)
+
+
+def _examine_published(home: Home, built: str) -> Iterator[Finding]:
+    """What readers open is of the last build and whole, and the report shows it."""
     published = read_build_id(home.published_dir / MARTS_FILE)
+    mend = f"wattledger run --home {home.path}"
     if published != built:
-        yield Finding(
-            "published", State.WRONG, f"published is {published or 'nothing'}, built is {built}", "wattledger publish"
+        told = f"published is {published or 'nothing that can be read'}, built is {built}"
+        yield Finding("published", State.WRONG, told, mend)
+    elif not is_published(home.published_dir, built):
+        told = (
+            f"{home.published_dir}: build {built} is not whole: a table, the Parquet link or a file is broken or gone"
         )
+        yield Finding("published", State.WRONG, told, mend)
     else:
         yield Finding("published", State.FINE, f"build {published}")
+    shown = read_report_build(home.report_dir)
+    if shown != published:
+        told = f"{home.report_dir}: shows {f'build {shown}' if shown else 'no whole report'}, published is {published}"
+        yield Finding("report", State.WRONG, told, mend)
+    else:
+        yield Finding("report", State.FINE, f"of build {shown}")

@@ -5,8 +5,10 @@ from typing import TextIO, cast
 
 import dagster as dg
 
-from delivery.publish import MARTS_FILE, read_build_id
+from delivery.publish import MARTS_FILE, is_published, read_build_id
+from delivery.report import read_report_build
 from ingest.date_span import DateSpan
+from ingest.disposable import set_aside_warehouse, tells_of_corruption
 from ingest.home import Home
 from orchestration.assets.delivery import DAILY_EMAILS, PUBLISHED_MARTS, REPORT, EmailsConfig, make_delivery_assets
 from orchestration.assets.landing import list_sources, make_landing_assets
@@ -47,6 +49,16 @@ class Pipeline:
 
         Raises `DbtError` when a model or a law fails.
         """
+        try:
+            return self._build(target=target, full_refresh=full_refresh, again=again)
+        except Exception as error:
+            if not tells_of_corruption(error):
+                raise
+            # A damaged page is met only by who reads it.
+            set_aside_warehouse(self._home, "a page of it is damaged")
+            return self._build(target=target, full_refresh=True, again=None)
+
+    def _build(self, *, target: str, full_refresh: bool, again: DateSpan | None) -> bool:
         # Decided here, before the asset decides again: loading dagster-dbt takes longer than a run with nothing to do.
         if plan_build(self._home, full_refresh=full_refresh, again=again).is_empty:
             return False
@@ -59,9 +71,9 @@ class Pipeline:
         self._run_warehouse(dg.AssetSelection.all_asset_checks())
 
     def publish(self) -> bool:
-        """Publish the warehouse's marts; False when that build is what is published already."""
+        """Publish the warehouse's marts; False when that build is published already, and whole."""
         build_id = read_built(self._home)
-        if read_build_id(self._home.published_dir / MARTS_FILE) == build_id:
+        if is_published(self._home.published_dir, build_id):
             return False
         self._deliver(PUBLISHED_MARTS)
         return True
@@ -69,6 +81,11 @@ class Pipeline:
     def write_report(self) -> None:
         """HOME/report/index.html out of the published marts."""
         self._deliver(REPORT)
+
+    def refresh_report(self) -> None:
+        """Write the report where it is absent, cut off, or of another build than the one that is published."""
+        if read_report_build(self._home.report_dir) != read_build_id(self._home.published_dir / MARTS_FILE):
+            self.write_report()
 
     def deliver_emails(self, config: EmailsConfig) -> tuple[dict[str, str], list[str]]:
         """The daily emails; returns what was done, by name, and what a person must know of."""

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import dagster as dg
 
 from ingest.date_span import DateSpan
+from ingest.disposable import heal_state, heal_warehouse
 from ingest.home import Home, hold_lock, open_home
 
 LOCK_WAIT_SECONDS: Final = 3600.0
@@ -43,6 +44,8 @@ class HomeResource(dg.ConfigurableResource):
         """The home, with this process as its one writer."""
         home = self.open()
         with hold_lock(home, wait_seconds=LOCK_WAIT_SECONDS):
+            heal_state(home)
+            heal_warehouse(home)
             yield home
 
 

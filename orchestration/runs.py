@@ -13,6 +13,8 @@ import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 
+from ingest.disk import tells_of_full_disk
+from ingest.disposable import REPAIRS, set_aside
 from ingest.home import Home
 from orchestration.event_log import HomeStorage
 from orchestration.interrupts import raised_as_keyboard_interrupt
@@ -87,8 +89,38 @@ def prepare_instance_dir(home: Home) -> Path:
 def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """Dagster's record of runs and assets of this home; `dagster dev` shows the same."""
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
-    with _open_quiet_instance(home) as instance:
+    with _open_usable_instance(home) as instance:
         yield instance
+
+
+def _open_usable_instance(home: Home) -> dg.DagsterInstance:
+    """The instance with its records, or a new one where the settings or records that are there cannot be read."""
+    try:
+        return _open_read_instance(home)
+    except Exception as error:
+        said = str(error)
+        if tells_of_full_disk(error) or "locked" in said:
+            raise
+        aside = set_aside(home.dagster_dir)
+        REPAIRS.warning(
+            "Dagster's record of past runs cannot be read (%s): it is now %s, and a new one was begun.",
+            said.splitlines()[0] if said else type(error).__name__,
+            aside,
+        )
+        return _open_read_instance(home)
+
+
+def _open_read_instance(home: Home) -> dg.DagsterInstance:
+    instance = _open_quiet_instance(home)
+    try:
+        # One question to each of its three databases.
+        instance.get_runs(limit=1)
+        instance.get_asset_keys(limit=1)
+        instance.all_instigator_state()
+    except Exception:
+        instance.dispose()
+        raise
+    return instance
 
 
 def _open_quiet_instance(home: Home) -> dg.DagsterInstance:

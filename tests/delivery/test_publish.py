@@ -1,6 +1,7 @@
 """Publishing: one build in file and Parquet, readers undisturbed, a kill at any point repaired by the next call."""
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,7 @@ import duckdb
 import pytest
 
 from delivery.marts import MartsError, open_marts
-from delivery.publish import PublishError, publish, read_build_id
+from delivery.publish import PublishError, is_published, publish, read_build_id
 
 DAY = date(2026, 3, 10)
 DATA_THROUGH = {"aws-focus": datetime(2026, 3, 11, tzinfo=UTC), "gateway": datetime(2026, 3, 10, 18, tzinfo=UTC)}
@@ -257,3 +258,40 @@ def test_a_reader_of_an_unpublished_home_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "marts.duckdb").write_bytes(b"no database")
     with pytest.raises(MartsError, match="expected a DuckDB file of marts"), open_marts(tmp_path):
         pass
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def point_elsewhere(link: Path) -> None:
+    link.unlink()
+    link.symlink_to("parquet-gone")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda out: (out / "marts.duckdb").unlink(),
+        lambda out: (out / "marts.duckdb").write_bytes(b"garbage" * 1000),
+        lambda out: (out / "marts.duckdb").write_bytes(b""),
+        lambda out: (out / "parquet").unlink(),
+        lambda out: point_elsewhere(out / "parquet"),
+        lambda out: shutil.rmtree(out / "parquet-b1"),
+        lambda out: (out / "parquet" / "fct_cost_ledger.parquet").unlink(),
+        lambda out: truncate(out / "parquet" / "fct_cost_ledger.parquet"),
+        lambda out: (out / "parquet" / "fct_cost_ledger.parquet").write_bytes(b""),
+        lambda out: shutil.copy(out / "parquet/build_info.parquet", out / "parquet/fct_cost_ledger.parquet"),
+        lambda out: shutil.rmtree(out),
+    ],
+)
+def test_what_is_not_whole_is_published_again(warehouse: Path, tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+    out = tmp_path / "out"
+    publish(warehouse, out, build_id="b1", data_through={})
+    assert is_published(out, "b1")
+    spoil(out)
+    assert not is_published(out, "b1")
+    assert publish(warehouse, out, build_id="b1", data_through={}).is_new
+    assert is_published(out, "b1")
+    ledger = f"select count(*) from read_parquet('{out}/parquet/fct_cost_ledger.parquet')"
+    assert duckdb.sql(ledger).fetchall() == [(33,)]

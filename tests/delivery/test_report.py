@@ -11,8 +11,8 @@ import pytest
 
 from delivery.marts import Marts, MartsError, open_marts
 from delivery.overview import read_overview
-from delivery.publish import publish
-from delivery.report import build_report
+from delivery.publish import publish, read_build_id
+from delivery.report import build_report, read_report_build
 
 DAY = date(2026, 3, 10)
 
@@ -182,3 +182,11 @@ def test_marts_of_another_version_say_so(warehouse: Path, tmp_path: Path) -> Non
     publish(warehouse, tmp_path / "out", build_id="b1", data_through={})
     with pytest.raises(MartsError, match="not of this version; publish again"):
         build_report(tmp_path / "out", tmp_path / "report")
+
+
+def test_the_report_says_of_which_build_it_is_and_a_cut_off_one_says_nothing(published: Path, tmp_path: Path) -> None:
+    assert read_report_build(tmp_path) is None
+    path = build_report(published, tmp_path)
+    assert read_report_build(tmp_path) == read_build_id(published / "marts.duckdb")
+    path.write_bytes(path.read_bytes()[:-20])
+    assert read_report_build(tmp_path) is None

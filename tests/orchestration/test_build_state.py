@@ -1,5 +1,6 @@
 """Which build the warehouse holds, also after one that failed."""
 
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -56,3 +57,23 @@ def test_an_unfinished_build_is_redone_even_when_nothing_is_touched(home: Home):
     assert plan.is_full_refresh
     end_build(home, plan)
     assert plan_build(home, full_refresh=False).is_empty
+
+
+def test_an_unfinished_build_stays_known_when_state_is_lost(home: Home):
+    end_build(home, plan_build(home, full_refresh=False))
+    begin_build(home)
+    shutil.rmtree(home.state_dir)
+    with pytest.raises(NotBuiltError, match="failed or was killed"):
+        read_built(home)
+    assert plan_build(home, full_refresh=False).is_full_refresh
+
+
+def test_a_build_that_an_earlier_release_left_unfinished_is_redone(home: Home):
+    end_build(home, plan_build(home, full_refresh=False))
+    (home.state_dir / "dbt" / "build-unfinished").touch()
+    with pytest.raises(NotBuiltError, match="failed or was killed"):
+        read_built(home)
+    plan = plan_build(home, full_refresh=False)
+    assert plan.is_full_refresh
+    end_build(home, plan)
+    assert read_built(home) == plan.build_id
