@@ -42,7 +42,7 @@ def make_folder(path: Path) -> None:
     [
         lambda path: path.write_bytes(GARBAGE),
         lambda path: path.write_bytes(b""),
-        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+        lambda path: path.write_bytes(path.read_bytes()[:13_000]),
         zero_pages,
         make_folder,
     ],
