@@ -23,7 +23,7 @@ from ingest.landing_run import LandingRun, SourceReport, hash_options, utc_text
 from ingest.quarantine import QuarantineSpool
 from ingest.read_ahead import ReadAhead
 from ingest.reading import Reading, ReadObject
-from ingest.registry import LANDED, REFUSED, SUPERSEDED, RegistryRow, make_row, supersede
+from ingest.registry import LANDED, REFUSED, STANDING, SUPERSEDED, RegistryRow, make_row, supersede
 from ingest.source import SourceKind
 from ingest.storage import StorageError, StoredObject, open_stream
 from ingest.versions import get_folder, read_version
@@ -152,7 +152,7 @@ class _DeliveryLanding:
             [
                 make_row(self._describe(item, f"m:{utc_text(item.modified_at)}"), "", (SUPERSEDED, why, 0, 0, 0), None)
                 for item, why in objects
-                if not any(row.status == LANDED for row in known.get(item.uri, ()))
+                if not any(row.status in STANDING for row in known.get(item.uri, ()))
             ]
         )
 
@@ -251,7 +251,7 @@ class _DeliveryLanding:
             others = [
                 row
                 for row in self._run.registry.read_slice(self._kind.table, key)
-                if row.status == LANDED
+                if row.status in STANDING
                 and not (row.source_name == self._source.name and attempt.delivery.owns(row.object_uri))
             ]
             newest = max(others, key=lambda row: row.version, default=None)
@@ -330,14 +330,14 @@ class _DeliveryLanding:
         changed: dict[tuple[str, str], dict[str, RegistryRow]] = defaultdict(dict)
         for key in attempt.landed:
             for row in self._run.registry.read_slice(self._kind.table, key):
-                if row.status == LANDED and not (row.source_name == self._source.name and row.object_uri in read):
+                if row.status in STANDING and not (row.source_name == self._source.name and row.object_uri in read):
                     lost = attempt.uncovered.get(key, "")
                     message = f"superseded by {attempt.delivery.uri} of source {self._source.name}{lost}"
                     changed[row.source_name, row.object_uri][key] = supersede(row, message)
         rows: list[RegistryRow] = []
         for (source_name, uri), by_key in changed.items():
             for row in self._run.registry.read_source(source_name)[uri]:
-                rows.append(by_key.get(row.slice_key, row) if row.status == LANDED else row)
+                rows.append(by_key.get(row.slice_key, row) if row.status in STANDING else row)
         return rows
 
     def _make_rows(self, attempt: _Attempt, part: _Part) -> list[RegistryRow]:
@@ -374,7 +374,7 @@ class _DeliveryLanding:
         """What the part landed before and this delivery did not replace: refused now, or not claimed any more."""
         standing: list[RegistryRow] = []
         for row in part.had:
-            if row.status == LANDED and row.slice_key not in taken and row.slice_key not in attempt.landed:
+            if row.status in STANDING and row.slice_key not in taken and row.slice_key not in attempt.landed:
                 is_sibling = row.slice_key not in attempt.touched
                 message = row.message if is_sibling else "an earlier version of the object; kept"
                 now = replace(row, etag=part.item.stored.etag, options_sha256=self._options_id, message=message)

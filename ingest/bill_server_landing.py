@@ -16,7 +16,7 @@ from ingest.failures import asking
 from ingest.home import Home
 from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading, utc_text
 from ingest.reading import PulledObject
-from ingest.registry import LANDED, RegistryRow
+from ingest.registry import STANDING, RegistryRow
 from ingest.source import BillServer, BillServerKind, ServedBill, SourceKind
 from ingest.storage import StorageError
 
@@ -100,7 +100,7 @@ def _list_due(source: SourceConfig, bills: Sequence[ServedBill], known: Known) -
 
 
 def _count_standing(source: SourceConfig, bill: ServedBill, known: Known) -> int:
-    return sum(row.rows_landed for row in known.get(_name_bill(source, bill), ()) if row.status == LANDED)
+    return sum(row.rows_landed for row in known.get(_name_bill(source, bill), ()) if row.status in STANDING)
 
 
 def _name_bill(source: SourceConfig, bill: ServedBill) -> str:

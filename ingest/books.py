@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest import lake
+from ingest.book_files import append_book, read_book
 from ingest.book_tables import (
     CLOSE_INPUTS,
     CLOSED_JOURNAL,
@@ -110,8 +111,8 @@ def close_period(home: Home, period: date, *, reason: str | None, blockers: Sequ
         place = statements.schema.get_field_index("statement_number")
         booked[CLOSED_STATEMENT_LINES.name] = statements.set_column(place, "statement_number", numbered)
         for table, _, _ in BOOKED:
-            lake.append_book(home, _name_book(table), booked[table.name])
-        lake.append_book(home, _name_book(CLOSE_INPUTS), inputs.cast(CLOSE_INPUTS.schema))
+            append_book(home, _name_book(table), booked[table.name])
+        append_book(home, _name_book(CLOSE_INPUTS), inputs.cast(CLOSE_INPUTS.schema))
         close = Close(
             close_id=close_id,
             period_start_date=period,
@@ -159,7 +160,7 @@ def verify_close(home: Home, close: Close) -> None:
     """Raises `BooksError` when the books do not say what they said when `close` was made."""
     booked = {}
     for table, _, order in BOOKED:
-        book = lake.read_book(home, _name_book(table))
+        book = read_book(home, _name_book(table))
         rows = table.schema.empty_table() if book is None else book.select(table.schema.names)
         kept = rows.filter(pc.field("close_id") == close.close_id)
         booked[table.name] = kept.sort_by([(name.strip(), "ascending") for name in order.split(",")])
@@ -203,7 +204,7 @@ def _name_book(table: LandingTable) -> str:
 
 
 def _read_actions(home: Home) -> list[dict[str, Any]]:
-    book = lake.read_book(home, _name_book(CLOSES))
+    book = read_book(home, _name_book(CLOSES))
     return [] if book is None else book.to_pylist()
 
 
@@ -219,4 +220,4 @@ def _append_action(home: Home, close: Close, action: str, acted_at: datetime, **
         "fingerprint": close.fingerprint,
         **columns,
     }
-    lake.append_book(home, _name_book(CLOSES), pa.Table.from_pylist([row], schema=CLOSES.schema))
+    append_book(home, _name_book(CLOSES), pa.Table.from_pylist([row], schema=CLOSES.schema))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ingest import lake, slices
+from ingest.book_files import append_book, read_book
 from ingest.contracts import (
     AUDIT_COLUMNS,
     DATED_FACTS,
@@ -62,7 +63,7 @@ def land_facts(run: LandingRun) -> SourceReport:
             report.deliveries_unchanged += 1
         if is_new:
             version = {"name": name, "version_id": fact.version_id, "landed_at": _now(), "text": fact.text}
-            lake.append_book(run.home, CONFIG_VERSIONS, pa.Table.from_pylist([version], schema=_VERSION_SCHEMA))
+            append_book(run.home, CONFIG_VERSIONS, pa.Table.from_pylist([version], schema=_VERSION_SCHEMA))
     run.replace_quarantine(CONFIG_SOURCE, list(dict.fromkeys(uris)), spool)
     return report
 
@@ -135,7 +136,7 @@ def _stamp(rows: pa.Table, table: LandingTable) -> pa.Table:
 
 
 def _read_landed_ids(run: LandingRun) -> dict[str, str]:
-    book = lake.read_book(run.home, CONFIG_VERSIONS)
+    book = read_book(run.home, CONFIG_VERSIONS)
     return {} if book is None else {row["name"]: row["version_id"] for row in book.to_pylist()}
 
 

@@ -19,10 +19,10 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.transaction import AddAction, RemoveAction
 
+from ingest import stock
 from ingest.contracts import COUNT, DATE, FLAG, INSTANT, NUMBER, QUARANTINE, TEXT, LandingTable
 from ingest.home import Home, hold_lock
 
@@ -65,6 +65,16 @@ class LakeFile:
             return True
         at = bisect.bisect_left(sorted_uris, self.first_object)
         return at < len(sorted_uris) and sorted_uris[at] <= self.last_object
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table as its log says it is. `table_id` is another one when the table was made anew."""
+
+    table_id: str
+    version: int
+    table_schema: str
+    files: tuple[LakeFile, ...]
 
 
 @dataclass(frozen=True)
@@ -150,13 +160,46 @@ def list_files(home: Home, table: LandingTable) -> list[LakeFile]:
     folder = get_table_dir(home, table)
     if not (folder / "_delta_log").is_dir():
         return []
-    return _read_file_list(DeltaTable(folder), folder, table.partition)
+    return read_file_list(DeltaTable(folder), folder, table.partition)
 
 
 def read_version(home: Home, table: LandingTable) -> int | None:
     """The version of a table's log; None when it was never written."""
     folder = get_table_dir(home, table)
     return DeltaTable(folder).version() if (folder / "_delta_log").is_dir() else None
+
+
+def read_state(home: Home, table: LandingTable) -> TableState | None:
+    """A table as its log says it is; None when it was never written. Raises what delta-rs says of a broken log."""
+    folder = get_table_dir(home, table)
+    if not (folder / "_delta_log").is_dir():
+        return None
+    delta = DeltaTable(folder)
+    files = read_file_list(delta, folder, table.partition)
+    return TableState(str(delta.metadata().id), delta.version(), delta.schema().to_json(), tuple(files))
+
+
+def write_stock(home: Home, table: LandingTable) -> None:
+    """Write down what a table holds now, so that a later loss is noticed."""
+    state = read_state(home, table)
+    if state is not None:
+        stock.take_stock(
+            home,
+            table,
+            state.files,
+            table_id=state.table_id,
+            version=state.version,
+            table_schema=state.table_schema,
+            known=stock.read_stock(home, table),
+        )
+
+
+def create_table(home: Home, table: LandingTable, table_schema: str | None) -> None:
+    """Begin the log of a table anew, without any file, whatever files its folder has."""
+    folder = get_table_dir(home, table)
+    schema = table.schema if table_schema is None else Schema.from_json(table_schema)
+    folder.mkdir(parents=True, exist_ok=True)
+    DeltaTable.create(folder, schema, partition_by=[table.partition] if table.partition else None)
 
 
 def swap_files(home: Home, table: LandingTable, add: Sequence[NewFile], remove: Sequence[LakeFile]) -> bool:
@@ -167,8 +210,8 @@ def swap_files(home: Home, table: LandingTable, add: Sequence[NewFile], remove: 
     """
     with hold_lock(home):
         folder = get_table_dir(home, table)
-        delta = _open_or_create(folder, table)
-        current = {file.path: file for file in _read_file_list(delta, folder, table.partition)}
+        delta = open_or_create(folder, table)
+        current = {file.path: file for file in read_file_list(delta, folder, table.partition)}
         wanted = {file.path: file for file in add}
         fresh = [file for path, file in wanted.items() if path not in current]
         gone = [file for file in remove if file.path in current and file.path not in wanted]
@@ -178,7 +221,7 @@ def swap_files(home: Home, table: LandingTable, add: Sequence[NewFile], remove: 
         if not fresh and not gone:
             return False
         now_ms = int(time.time() * 1000)
-        actions: list[AddAction | RemoveAction] = [_place_file(folder, table, file, now_ms) for file in fresh]
+        actions: list[AddAction | RemoveAction] = [place_file(folder, table, file, now_ms) for file in fresh]
         actions += [
             RemoveAction(
                 path=file.path,
@@ -189,38 +232,8 @@ def swap_files(home: Home, table: LandingTable, add: Sequence[NewFile], remove: 
             )
             for file in gone
         ]
-        _commit(delta, table, actions)
+        commit(delta, table, actions)
         return True
-
-
-def append_book(home: Home, name: str, rows: pa.Table) -> None:
-    """Append rows to a book: what cannot be derived again. The first rows declare its columns, later ones may add."""
-    if rows.num_rows == 0:
-        return
-    with hold_lock(home):
-        folder = home.books_dir / name
-        table = LandingTable(name=name, columns=(), partition=None)
-        delta = _open_or_create(folder, table, rows.schema)
-        home.scratch_dir.mkdir(parents=True, exist_ok=True)
-        written = home.scratch_dir / f"book-{name}-{os.getpid()}-{time.time_ns()}.parquet"
-        pq.write_table(rows, written, compression="zstd")
-        # The version makes each append a file of its own, even of rows that were appended before.
-        content = hashlib.sha256(written.read_bytes()).hexdigest()[:16]
-        file = NewFile(f"{delta.version() + 1:08d}-{content}.parquet", written, rows.num_rows, None)
-        _commit(delta, table, [_place_file(folder, table, file, int(time.time() * 1000))])
-
-
-def read_book(home: Home, name: str) -> pa.Table | None:
-    """All rows of a book in the order they were appended; None when nothing was."""
-    folder = home.books_dir / name
-    if not (folder / "_delta_log").is_dir():
-        return None
-    delta = DeltaTable(folder)
-    schema = pa.schema(delta.schema().to_arrow())
-    files = sorted(_read_file_list(delta, folder, None), key=lambda file: file.path)
-    return pa.concat_tables(
-        [schema.empty_table(), *(pq.read_table(file.absolute) for file in files)], promote_options="default"
-    )
 
 
 def vacuum_orphans(home: Home) -> int:
@@ -255,7 +268,7 @@ def vacuum_orphans(home: Home) -> int:
 
 
 def _list_named_paths(folder: Path) -> set[str]:
-    named = {file.path for file in _read_file_list(DeltaTable(folder), folder, None)}
+    named = {file.path for file in read_file_list(DeltaTable(folder), folder, None)}
     for commit in (folder / "_delta_log").glob("*.json"):
         for line in commit.read_text(encoding="utf-8").splitlines():
             action = json.loads(line)
@@ -265,7 +278,7 @@ def _list_named_paths(folder: Path) -> set[str]:
     return named
 
 
-def _open_or_create(folder: Path, table: LandingTable, schema: pa.Schema | None = None) -> DeltaTable:
+def open_or_create(folder: Path, table: LandingTable, schema: pa.Schema | None = None) -> DeltaTable:
     """The table, with every column of the contract: one that gained columns gets them in a commit of its own."""
     wanted = table.schema if schema is None else schema
     if not (folder / "_delta_log").is_dir():
@@ -280,7 +293,7 @@ def _open_or_create(folder: Path, table: LandingTable, schema: pa.Schema | None 
     return delta
 
 
-def _read_file_list(delta: DeltaTable, folder: Path, partition: str | None) -> list[LakeFile]:
+def read_file_list(delta: DeltaTable, folder: Path, partition: str | None) -> list[LakeFile]:
     # Not file_uris(): it percent-encodes, and DuckDB then looks for files that do not exist.
     rows = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
     files = [
@@ -302,7 +315,7 @@ def _partition_values(table: LandingTable, partition_date: date | None) -> dict[
     return {} if table.partition is None else {table.partition: str(partition_date)}
 
 
-def _place_file(folder: Path, table: LandingTable, file: NewFile, now_ms: int) -> AddAction:
+def place_file(folder: Path, table: LandingTable, file: NewFile, now_ms: int) -> AddAction:
     target = folder / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
     # The commit must never reach the disk before the file that it names.
@@ -330,6 +343,6 @@ def _place_file(folder: Path, table: LandingTable, file: NewFile, now_ms: int) -
     )
 
 
-def _commit(delta: DeltaTable, table: LandingTable, actions: list[AddAction | RemoveAction]) -> None:
+def commit(delta: DeltaTable, table: LandingTable, actions: list[AddAction | RemoveAction]) -> None:
     partition_by = [table.partition] if table.partition else None
     delta.create_write_transaction(actions, "append", delta.schema(), partition_by)

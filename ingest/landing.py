@@ -28,6 +28,7 @@ from ingest.reading import Readers
 from ingest.registry import Registry
 from ingest.server_landing import land_windows, list_due_windows
 from ingest.source import SourceKind
+from ingest.stocktaking import describe_lost_rows, heal_lake, write_stocks
 from ingest.storage import StorageError, StoredObject, list_objects
 
 _VACUUM_SECONDS: Final = 7 * 86_400
@@ -41,8 +42,8 @@ class LandingReport:
 
     @property
     def has_refusals(self) -> bool:
-        """True while any source, delivery or config file stands refused."""
-        return any(report.deliveries_refused or report.is_stale for report in self.sources)
+        """True while a source, delivery or config file stands refused, or lost rows could not be read again."""
+        return any(report.deliveries_refused or report.is_stale or report.has_lost for report in self.sources)
 
 
 def count_changes(home: Home) -> dict[str, int]:
@@ -107,6 +108,8 @@ def _open_run(home: Home, progress: Progress | None, again: DateSpan | None) -> 
         vacuumed = home.state_dir / "vacuumed"
         age_seconds = time.time() - vacuumed.stat().st_mtime if vacuumed.exists() else _VACUUM_SECONDS
         marker.parent.mkdir(parents=True, exist_ok=True)
+        # Before anything is swept: what a table lost from its log is still on disk.
+        heal_lake(home)
         # A marker that is there means that the last landing was killed: what it never committed is nobody's.
         if marker.exists() or age_seconds >= _VACUUM_SECONDS:
             lake.vacuum_orphans(home)
@@ -116,6 +119,7 @@ def _open_run(home: Home, progress: Progress | None, again: DateSpan | None) -> 
             quarantined = quarantine.list_objects(home, engine)
             with closing(Readers(engine, home.scratch_dir)) as readers:
                 yield LandingRun(home, engine, Registry(home, engine), quarantined, readers, progress, again)
+        write_stocks(home)
         marker.unlink()
 
 
@@ -142,6 +146,9 @@ def _land_source(run: LandingRun, source: SourceConfig, kind: SourceKind) -> Sou
         if row.data_through_at is not None
     ]
     report.data_through_at = max(ends, default=None)
+    if lost := run.registry.list_lost().get(source.name):
+        report.has_lost = True
+        report.messages.append(describe_lost_rows(lost))
     return report
 
 

@@ -16,7 +16,7 @@ from ingest.home import Home
 from ingest.kinds import KINDS
 from ingest.quarantine import QuarantineSpool
 from ingest.reading import Readers, ReadObject
-from ingest.registry import REFUSED, Registry, RegistryRow, supersede
+from ingest.registry import LOST, REFUSED, Registry, RegistryRow, supersede
 from ingest.server_options import SERVER_OPTIONS
 from ingest.source import SourceKind
 from ingest.storage import StoredObject
@@ -46,6 +46,9 @@ class SourceReport:
 
     is_stale: bool = False
     """True when the source, or some of what it lists, could not be had: what it landed before stands."""
+
+    has_lost: bool = False
+    """True while the lake has lost rows of this source that could not be read again."""
 
     def note_unreachable(self, reasons: Iterable[str | None]) -> None:
         """Mark the source stale when a store did not give what it had listed; the next run asks again."""
@@ -127,9 +130,9 @@ def _hash_reading(source: SourceConfig, reader_version: int) -> str:
 
 
 def needs_reading(rows: list[RegistryRow] | None, stored: StoredObject, options_sha256: str) -> bool:
-    """True for an object that is new, changed or refused."""
+    """True for an object that is new, changed, refused, or whose rows the lake lost."""
     return not rows or any(
-        row.etag != stored.etag or row.options_sha256 != options_sha256 or row.status == REFUSED for row in rows
+        row.etag != stored.etag or row.options_sha256 != options_sha256 or row.status in (REFUSED, LOST) for row in rows
     )
 
 

@@ -10,7 +10,7 @@ from ingest.config import SourceConfig
 from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading, utc_text
 from ingest.quarantine import QuarantineSpool
 from ingest.reading import AnswerShrankError, Reading, ReadObject
-from ingest.registry import LANDED, REFUSED, RegistryRow, supersede
+from ingest.registry import LANDED, REFUSED, STANDING, RegistryRow, supersede
 from ingest.source import SourceKind
 from ingest.storage import StoredObject
 
@@ -139,5 +139,5 @@ def _make_rows(
         data_through_at=None if refused else data_through_at,
     )
     # What the object said before it was spoiled stays in the lake, so its row stays too.
-    standing = [before for before in had if before.status == LANDED] if refused else []
+    standing = [before for before in had if before.status in STANDING] if refused else []
     return [*standing, row if not refused else replace(row, slice_key="")]

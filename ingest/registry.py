@@ -5,7 +5,7 @@ its latest `landed_at` are the ones that hold: one for each slice it claims.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,8 @@ from ingest.home import Home
 LANDED = "landed"
 REFUSED = "refused"
 SUPERSEDED = "superseded"
+LOST = "lost"  # landed once, and the lake lost the rows: the object is due until they are there again
+STANDING = (LANDED, LOST)  # what an object said last, whether or not the lake still has it
 _MOST_FILES = 32
 
 
@@ -122,6 +124,35 @@ class Registry:
             for row in rows
             if row.slice_key == slice_key
         ]
+
+    def list_rows(self, table: LandingTable, status: str) -> list[RegistryRow]:
+        """The rows of a table that hold with this status and have rows in the lake, or had."""
+        return [row for row in self._list_all() if row.table_name == table.name and row.status == status]
+
+    def list_lost(self) -> dict[str, list[RegistryRow]]:
+        """What the lake lost and no source has given again, by source."""
+        lost: dict[str, list[RegistryRow]] = defaultdict(list)
+        for row in self._list_all():
+            if row.status == LOST:
+                lost[row.source_name].append(row)
+        return dict(lost)
+
+    def change_status(self, rows: Collection[RegistryRow], status: str, message: str) -> None:
+        """Give rows that hold another status; the other rows of their objects stay as they are."""
+        changed = set(rows)
+        objects = {(row.source_name, row.object_uri) for row in changed}
+        self.record(
+            [
+                replace(row, status=status, message=message) if row in changed else row
+                for source_name, uri in sorted(objects)
+                for row in self._rows[source_name][uri]
+            ]
+        )
+
+    def _list_all(self) -> Iterator[RegistryRow]:
+        for objects in self._rows.values():
+            for rows in objects.values():
+                yield from rows
 
     def list_slice_keys(self, table: LandingTable) -> set[str]:
         """Every slice key that was ever recorded for a table."""

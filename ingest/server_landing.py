@@ -22,7 +22,7 @@ from ingest.home import Home
 from ingest.landing_run import LandingRun, SourceReport, hash_options, list_options_ids, needs_reading, utc_text
 from ingest.log_landing import land_logs
 from ingest.reading import PulledObject
-from ingest.registry import LANDED, REFUSED, RegistryRow
+from ingest.registry import LOST, REFUSED, STANDING, RegistryRow
 from ingest.server_options import read_re_read, read_span
 from ingest.source import Server, SourceKind, Window, WindowedServer, WindowedServerKind
 from ingest.storage import StorageError
@@ -67,7 +67,8 @@ def list_due_windows(
         rows = known.get(name_window(source, window), ())
         settled_at = utc_text(_find_end(window, server_kind) + re_read)
         return bool(rows) and all(
-            row.status != REFUSED and row.options_sha256 == options_id and row.version >= settled_at for row in rows
+            row.status not in (REFUSED, LOST) and row.options_sha256 == options_id and row.version >= settled_at
+            for row in rows
         )
 
     return [window for window in plan_windows(source, server_kind, now) if not is_settled(window)]
@@ -224,7 +225,7 @@ class _Puller:
         """
         same_options = list_options_ids(self._source)
         rows = self._run.registry.read_source(self._source.name).get(uri, ())
-        standing = sum(row.rows_landed for row in rows if row.status == LANDED and row.options_sha256 in same_options)
+        standing = sum(row.rows_landed for row in rows if row.status in STANDING and row.options_sha256 in same_options)
         return standing if self._server_kind.is_append_only else min(standing, 1)
 
     def _land_pulled(self, pulled: Sequence[tuple[Window, PulledObject]], due_count: int, empty: list[Window]) -> None:

@@ -26,3 +26,8 @@ def fit_sentence(text: str) -> str:
 def make_encodable(text: str) -> str:
     """`text` with a ? for each half of a surrogate pair, which JSON and file names may hold and UTF-8 may not."""
     return text.encode(errors="replace").decode()
+
+
+def count_words(count: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

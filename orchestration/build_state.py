@@ -8,6 +8,7 @@ import duckdb
 from ingest.date_span import DateSpan
 from ingest.home import Home
 from ingest.raw_views import BuildPlan, pin, record_begin, record_success
+from ingest.stocktaking import require_whole
 from orchestration.dbt_runtime import fingerprint_code
 
 _TOUCHED_SQL: Final = """
@@ -30,6 +31,7 @@ def plan_build(home: Home, *, full_refresh: bool, again: DateSpan | None = None)
     What an unfinished build had begun on must be redone too, even where the lake is back to what was built before it;
     where the new plan leaves any of it out, all is redone.
     """
+    require_whole(home)
     is_unfinished = _is_unfinished(home)
     begun = _read_rows(home, _TOUCHED_SQL) if is_unfinished else []
     fingerprint = fingerprint_code()

@@ -7,8 +7,8 @@ from typing import Final
 import pyarrow as pa
 
 from delivery.outbox import Fate, SendRecord
+from ingest.book_files import append_book, read_book
 from ingest.home import Home
-from ingest.lake import append_book, read_book
 
 BOOK: Final = "email_sends"
 _SCHEMA: Final = pa.schema(

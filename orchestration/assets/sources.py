@@ -107,7 +107,7 @@ def describe_report(source: SourceReport) -> str:
 
 def list_troubles(source: SourceReport) -> list[str]:
     """What of a source was refused or could not be reached, in a person's words."""
-    if not (source.deliveries_refused or source.is_stale):
+    if not (source.deliveries_refused or source.is_stale or source.has_lost):
         return []
     messages = source.messages or [f"{source.deliveries_refused} objects stand refused"]
     return [f"{source.source_name}: {message}" for message in messages]

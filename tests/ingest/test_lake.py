@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from ingest import lake
+from ingest import book_files, lake
 from ingest.contracts import COUNT, TEXT, LandingTable
 from ingest.home import Home, LockHeldError
 
@@ -105,14 +105,14 @@ def test_a_book_only_grows(home: Home) -> None:
     schema = pa.schema([("name", TEXT), ("landed_at", pa.timestamp("us"))])
     at = datetime(2026, 5, 1, tzinfo=UTC).replace(tzinfo=None)
     for _ in range(12):
-        lake.append_book(home, "events", pa.Table.from_pylist([{"name": "same", "landed_at": at}], schema=schema))
+        book_files.append_book(home, "events", pa.Table.from_pylist([{"name": "same", "landed_at": at}], schema=schema))
     wider = schema.append(pa.field("why", TEXT))
-    lake.append_book(home, "events", pa.Table.from_pylist([{"name": "last", "why": "x"}], schema=wider))
-    book = lake.read_book(home, "events")
+    book_files.append_book(home, "events", pa.Table.from_pylist([{"name": "last", "why": "x"}], schema=wider))
+    book = book_files.read_book(home, "events")
     assert book is not None
     assert [row["name"] for row in book.to_pylist()] == ["same"] * 12 + ["last"]
     assert book.to_pylist()[0]["why"] is None
-    assert lake.read_book(home, "nothing") is None
+    assert book_files.read_book(home, "nothing") is None
 
 
 def test_vacuum_removes_what_no_log_names_and_nothing_else(home: Home) -> None:

@@ -8,7 +8,7 @@ import boto3
 import duckdb
 import pytest
 
-from ingest import lake
+from ingest import book_files, lake
 from ingest.allocation_policies import METHODS
 from ingest.contracts import DATED_FACTS, FOCUS_CHARGES, LITELLM_REQUESTS, QUARANTINE
 from ingest.home import Home
@@ -114,7 +114,7 @@ def test_config_facts_land_with_their_versions_and_a_bad_file_keeps_the_last_goo
     assert query(home, QUARANTINE, "field") == [("rate",)]
     path.write_text(f"{header}EUR,USD,1.09,2026-01-01,,ECB\n")
     assert not land(home).has_refusals
-    table = lake.read_book(home, "config_versions")
+    table = book_files.read_book(home, "config_versions")
     assert table is not None
     texts = [row["text"] for row in table.to_pylist() if row["name"] == "fx_rates"]
     assert ["1.08" in text for text in texts] == [True, False]
