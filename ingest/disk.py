@@ -2,6 +2,8 @@
 
 import errno
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -38,12 +40,27 @@ def tells_of_full_disk(error: BaseException) -> bool:
     return False
 
 
-def describe_full_disk(what: str, where: Path, remedy: str) -> str:
+@contextmanager
+def needing_space(what: str, *places: Path) -> Iterator[None]:
+    """Inside the block, an error for want of space becomes a `DiskFullError` that names what needs it, and where."""
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except Exception as error:
+        if not tells_of_full_disk(error):
+            raise
+        raise DiskFullError(_describe(what, places)) from error
+
+
+def _describe(what: str, places: Sequence[Path]) -> str:
     """One sentence: what needs space, where, how much there is, and what to do."""
-    usage = shutil.disk_usage(_find_existing(where))
+    usages = {place: shutil.disk_usage(_find_existing(place)) for place in places}
+    where = min(usages, key=lambda place: usages[place].free)
+    free, total = usages[where].free / _MIB, usages[where].total / _MIB
     return (
-        f"The disk is full: {what} needs space in {where}, where {usage.free / _MIB:,.1f} of "
-        f"{usage.total / _MIB:,.0f} MiB are free (or a quota or file size limit is reached). {remedy}"
+        f"The disk is full: {what} needs space in {where}, where {free:,.1f} of {total:,.0f} MiB are free (or a quota "
+        "or a limit of file sizes is reached). Free some space there and run again; what was published before stays."
     )
 
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ingest.date_span import DateSpan
+from ingest.disk import needing_space
 from ingest.disposable import heal_state, heal_warehouse
 from ingest.home import HomeError, create_home, hold_lock, open_home
 from orchestration.console import ConsoleProgress, told_repairs
@@ -74,7 +75,8 @@ class _Command:
         from orchestration.pipeline import Pipeline
         from orchestration.runs import prepare_log
 
-        with hold_lock(self.home), told_repairs(self.console):
+        where = (self.home.path, self.home.state_dir)
+        with needing_space("the home", *where), hold_lock(self.home), told_repairs(self.console):
             heal_state(self.home)
             heal_warehouse(self.home)
             with (

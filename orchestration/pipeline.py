@@ -8,6 +8,7 @@ import dagster as dg
 from delivery.publish import MARTS_FILE, is_published, read_build_id
 from delivery.report import read_report_build
 from ingest.date_span import DateSpan
+from ingest.disk import needing_space
 from ingest.disposable import set_aside_warehouse, tells_of_corruption
 from ingest.home import Home
 from orchestration.assets.delivery import DAILY_EMAILS, PUBLISHED_MARTS, REPORT, EmailsConfig, make_delivery_assets
@@ -37,10 +38,11 @@ class Pipeline:
 
     def land(self, *, again: DateSpan | None = None) -> Landed:
         """Land what is new of every source and of the config, and ask servers for days `again`."""
-        result = self._runs.materialize(
-            make_landing_assets(list_sources(self._home)),
-            run_config=dg.RunConfig(ops={"landing": AgainConfig(**_name_days(again))}),
-        )
+        with needing_space("landing", self._home.lake_dir, self._home.scratch_dir):
+            result = self._runs.materialize(
+                make_landing_assets(list_sources(self._home)),
+                run_config=dg.RunConfig(ops={"landing": AgainConfig(**_name_days(again))}),
+            )
         return Landed(_list_messages(result, TROUBLES), _list_messages(result, NOTES))
 
     def build(self, *, target: str = "duckdb", full_refresh: bool = False, again: DateSpan | None = None) -> bool:
@@ -49,14 +51,15 @@ class Pipeline:
 
         Raises `DbtError` when a model or a law fails.
         """
-        try:
-            return self._build(target=target, full_refresh=full_refresh, again=again)
-        except Exception as error:
-            if not tells_of_corruption(error):
-                raise
-            # A damaged page is met only by who reads it.
-            set_aside_warehouse(self._home, "a page of it is damaged")
-            return self._build(target=target, full_refresh=True, again=None)
+        with needing_space("building", self._home.path, self._home.state_dir):
+            try:
+                return self._build(target=target, full_refresh=full_refresh, again=again)
+            except Exception as error:
+                if not tells_of_corruption(error):
+                    raise
+                # A damaged page is met only by who reads it.
+                set_aside_warehouse(self._home, "a page of it is damaged")
+                return self._build(target=target, full_refresh=True, again=None)
 
     def _build(self, *, target: str, full_refresh: bool, again: DateSpan | None) -> bool:
         # Decided here, before the asset decides again: loading dagster-dbt takes longer than a run with nothing to do.
@@ -75,12 +78,14 @@ class Pipeline:
         build_id = read_built(self._home)
         if is_published(self._home.published_dir, build_id):
             return False
-        self._deliver(PUBLISHED_MARTS)
+        with needing_space("publishing", self._home.published_dir):
+            self._deliver(PUBLISHED_MARTS)
         return True
 
     def write_report(self) -> None:
         """HOME/report/index.html out of the published marts."""
-        self._deliver(REPORT)
+        with needing_space("the report", self._home.report_dir):
+            self._deliver(REPORT)
 
     def refresh_report(self) -> None:
         """Write the report where it is absent, cut off, or of another build than the one that is published."""
