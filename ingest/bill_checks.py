@@ -1,5 +1,6 @@
 """What must hold of the rows of a bill together, before they are landed."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -10,16 +11,31 @@ from ingest.contracts import INVOICE_LINES, LandingTable
 from ingest.deliveries import Delivery
 from ingest.landing_run import LandingRun
 from ingest.reading import Reading
-from ingest.source import ObjectRefusedError
-from ingest.storage import StorageError, open_stream
+from ingest.registry import LOST
+from ingest.source import ObjectRefusedError, SourceKind
+from ingest.storage import StorageError, StoredObject, open_stream
 
 _TOLERANCE: Final = Decimal("0.01")  # an invoice rounds its total once, and its lines each
 _DRAFT_SQL: Final = "coalesce(lower(invoice_status) = 'draft', false) or starts_with(invoice_id, 'draft-')"
 _LONGEST_STATEMENT_BYTES: Final = 1 << 20
 
 
-def find_doubled(run: LandingRun, table: LandingTable, key: str, rows_sql: str, part_count: int) -> str | None:
-    """Why the rows of a slice would charge something twice; None when they do not."""
+def find_fault(
+    run: LandingRun, kind: SourceKind, key: str, rows_sql: str, delivery: Delivery, parts: Sequence[StoredObject]
+) -> str | None:
+    """Why the rows of a slice would charge too little, or something twice; None when they do not."""
+    lost = [row.object_uri for row in run.registry.read_slice(kind.table, key) if row.status == LOST]
+    read = {part.uri for part in parts}
+    gone = [uri for uri in lost if delivery.owns(uri) and uri not in read]
+    if gone:
+        return (
+            f"{gone[0]} was a part of {key}, the lake lost its rows, and it is not at the source any more: half a bill "
+            "is a wrong bill. Put it back, or accept the loss"
+        )
+    return _find_doubled(run, kind.table, key, rows_sql, len(parts))
+
+
+def _find_doubled(run: LandingRun, table: LandingTable, key: str, rows_sql: str, part_count: int) -> str | None:
     twice = slices.find_repeated_row(run.engine, table, rows_sql) if part_count > 1 else []
     if twice:
         return f"the same row stands in two parts of {key}: {' and '.join(twice)}. Each part must hold its own"

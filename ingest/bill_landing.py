@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import pyarrow as pa
 
 from ingest import lake, slices
-from ingest.bill_checks import find_doubled, find_gap
+from ingest.bill_checks import find_fault, find_gap
 from ingest.bill_scopes import name_slice, select_landed, tell_uncovered
 from ingest.billing.claims import BillKind
 from ingest.config import SourceConfig
@@ -243,23 +243,23 @@ class _DeliveryLanding:
         for key in sorted(attempt.touched - attempt.refused.keys()):
             parts = [part for part in attempt.parts if key in part.claims]
             if not parts:
-                self._report.messages.append(
-                    f"{attempt.delivery.uri}: no file claims {key} any more; what was landed is kept"
-                )
+                told = f"no file claims {key} any more; what was landed is kept"
+                self._report.messages.append(f"{attempt.delivery.uri}: {told}")
                 continue
-            version = self._read_version(attempt.delivery, [part.item.stored for part in parts])
+            delivery, stored = attempt.delivery, [part.item.stored for part in parts]
+            version = self._read_version(delivery, stored)
             others = [
                 row
                 for row in self._run.registry.read_slice(self._kind.table, key)
                 if row.status in STANDING
-                and not (row.source_name == self._source.name and attempt.delivery.owns(row.object_uri))
+                and not (row.source_name == self._source.name and delivery.owns(row.object_uri))
             ]
             newest = max(others, key=lambda row: row.version, default=None)
             if newest is not None and newest.version > version:
                 lost = self._tell_uncovered(key, self._select_slice(key, parts), self._select_landed(key))
                 by = f"{get_folder(newest.object_uri)} of source {newest.source_name}"
                 attempt.superseded[key] = f"superseded by {by}{lost}"
-            elif why := find_doubled(self._run, self._kind.table, key, self._select_slice(key, parts), len(parts)):
+            elif why := find_fault(self._run, self._kind, key, self._select_slice(key, parts), delivery, stored):
                 self._refuse(attempt, [key], why)
             else:
                 attempt.landed[key] = version

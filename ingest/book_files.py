@@ -69,8 +69,9 @@ def _open_whole(home: Home, name: str) -> DeltaTable | None:
         delta = DeltaTable(folder) if (folder / "_delta_log").is_dir() else None
     except Exception as error:  # delta-rs has no common class for what it says of a broken log
         raise lake.LakeError(describe_lost_book(home, name_book(name), str(error))) from error
-    found = None if delta is None else delta.version()
-    if kept is not None and (found is None or found < kept.version):
-        what = f"expected version {kept.version}, found {'none' if found is None else found}"
+    known = {file.path for file in kept.files} if kept else set()
+    found = set() if delta is None else {file.path for file in lake.read_file_list(delta, folder, None)}
+    if missing := known - found:
+        what = f"its log names {len(found)} files, without {len(missing)} that it had, such as {min(missing)}"
         raise lake.LakeError(describe_lost_book(home, name_book(name), what))
     return delta

@@ -5,8 +5,11 @@ is a known version.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,8 +25,9 @@ from ingest.contracts import (
     TEXT,
     LandingTable,
 )
-from ingest.dated_facts import DatedFact, read_built_in_fact, read_dated_fact
+from ingest.dated_facts import DatedFact, get_fact_path, read_built_in_fact, read_dated_fact
 from ingest.disposable import REPAIRS, set_aside
+from ingest.home import Home
 from ingest.landing_run import LandingRun, SourceReport
 from ingest.quarantine import QuarantineSpool
 from ingest.reference.llm_prices import gateway_pairs, price_book
@@ -38,7 +42,7 @@ def land_facts(run: LandingRun) -> SourceReport:
     """Replace every `config_*` table whose file says something new; a file with a problem is refused whole."""
     report = SourceReport(CONFIG_SOURCE, CONFIG_SOURCE, "config_*")
     spool = QuarantineSpool(CONFIG_SOURCE, CONFIG_SOURCE, run.spool_dir)
-    landed_ids = _read_landed_ids(run)
+    landed = _read_landed_versions(run)
     uris: list[str] = []
     refused: set[str] = set()
     for name, table in DATED_FACTS.items():
@@ -47,14 +51,16 @@ def land_facts(run: LandingRun) -> SourceReport:
         if fact.problems:
             if uris[-1] not in refused:  # policies.yml holds two facts, and is refused once
                 _refuse_fact(fact, spool, report)
-            if name not in landed_ids:
+            if name not in landed:
                 # The models find no policy in an empty table, so a first landing may not leave it empty.
                 _replace_table(run, table, read_built_in_fact(name))
                 if uris[-1] not in refused:
                     report.messages.append(_describe_first_refusal(fact))
+            elif not lake.list_files(run.home, table):
+                _replace_table(run, table, _read_booked(run.home, name, landed[name]))  # the lake lost it
             refused.add(uris[-1])
             continue
-        is_new = landed_ids.get(name) != fact.version_id
+        is_new = name not in landed or landed[name]["version_id"] != fact.version_id
         if _replace_table(run, table, fact.table) or is_new:
             report.deliveries_landed += 1
             report.rows_read += fact.table.num_rows
@@ -135,9 +141,25 @@ def _stamp(rows: pa.Table, table: LandingTable) -> pa.Table:
     return rows
 
 
-def _read_landed_ids(run: LandingRun) -> dict[str, str]:
+def _read_landed_versions(run: LandingRun) -> dict[str, dict[str, Any]]:
+    """The row of the book for the last landed version of each file."""
     book = read_book(run.home, CONFIG_VERSIONS)
-    return {} if book is None else {row["name"]: row["version_id"] for row in book.to_pylist()}
+    return {} if book is None else {row["name"]: row for row in book.to_pylist()}
+
+
+def _read_booked(home: Home, name: str, version: Mapping[str, Any]) -> pa.Table:
+    """The rows of a landed version, out of its text in the book."""
+    with TemporaryDirectory(dir=home.scratch_dir) as folder:
+        past = Home(Path(folder))
+        path = get_fact_path(past, name)
+        path.parent.mkdir()
+        path.write_text(version["text"], encoding="utf-8")
+        rows = read_dated_fact(past, name).table
+    told = {"_object": str(get_fact_path(home, name)), "_delivery_id": version["version_id"]}
+    for column, value in told.items():
+        place = rows.schema.get_field_index(column)
+        rows = rows.set_column(place, column, pa.repeat(pa.scalar(value), rows.num_rows))
+    return rows
 
 
 def _now() -> datetime:

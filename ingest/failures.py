@@ -12,11 +12,12 @@ from typing import Final
 import duckdb
 import msgspec
 
+from ingest.disk import tells_of_full_disk
 from ingest.source import ObjectRefusedError
 from ingest.storage import StorageError
 
 _MACHINE_ERRORS: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
 )
 """What no other object would be spared: no space, no memory, too many open files."""
 
@@ -38,6 +39,8 @@ _LONGEST_TEXT: Final = 300
 
 def is_machine_fault(error: BaseException) -> bool:
     """True where the next object would fail alike, so that this one must not be blamed."""
+    if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+        return tells_of_full_disk(error)
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _MACHINE_ERRORS)
 
 

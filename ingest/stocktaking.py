@@ -133,6 +133,19 @@ def require_whole(home: Home) -> None:
         )
 
 
+def list_gaps(home: Home) -> list[str]:
+    """Tables that hold fewer rows than the registry says were landed; a table that cannot be read is left out."""
+    gaps = []
+    with lake.open_engine(home) as engine:
+        registry = Registry(home, engine)
+        for table in landing_tables().values():
+            landed = sum(row.rows_landed for row in registry.list_rows(table, LANDED))
+            held = sum(file.row_count for file in lake.list_files(home, table)) if landed else 0
+            if held < landed:
+                gaps.append(f"{lake.get_table_dir(home, table)}: {held:,} rows, the registry says {landed:,}")
+    return gaps
+
+
 def describe_lost(home: Home) -> dict[str, str]:
     """By source, what the lake lost and no source has given again, in words."""
     with lake.open_engine(home) as engine:
@@ -215,12 +228,11 @@ def _heal_landed(home: Home, engine: duckdb.DuckDBPyConnection, registry: Regist
     """First the objects are marked, then the files are taken out: killed in between, all is found again."""
     lost = _mark_lost(engine, registry, damage.table, damage.folder, damage.sound)
     _write_log(home, damage)
-    REPAIRS.warning(
-        "%s. %s of its files are as they were; %s read again.",
-        damage,
-        f"{len(damage.sound):,}",
-        f"{count_words(lost, 'object')} {'is' if lost == 1 else 'are'}",
-    )
+    if damage.broken:
+        remedy = f"{count_words(lost, 'object')} to be read again" if lost else "what it held is landed again"
+    else:
+        remedy = "every row of it is there"
+    REPAIRS.warning("%s: the table was put in order; %s.", damage, remedy)
 
 
 def _compare_with_registry(

@@ -345,13 +345,14 @@ def statement(
 
 @main.command()
 @_home_command
-def doctor(command: _Command) -> int:
-    """Say what is wrong with the home, and the mend. Changes nothing."""
+@click.option("--deep", is_flag=True, help="Read every file of the lake, too.")
+def doctor(command: _Command, deep: bool) -> int:
+    """Say what is wrong with the home, and how to fix it. Changes nothing."""
     from orchestration.doctor import State, examine_home
 
     marks = {State.FINE: "[green]fine [/]", State.NOTE: "[yellow]note [/]", State.WRONG: "[red]wrong[/]"}
     wrong = 0
-    for finding in examine_home(command.home):
+    for finding in examine_home(command.home, deep=deep):
         command.console.print(
             f"{marks[finding.state]} [bold]{escape(finding.area)}[/]: {escape(finding.text)}", soft_wrap=True
         )

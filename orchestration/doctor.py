@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -17,6 +17,8 @@ from ingest.disposable import find_warehouse_damage
 from ingest.home import Home, LockHeldError, hold_lock
 from ingest.kinds import KINDS
 from ingest.server_landing import reach_server
+from ingest.stock import COPIED_TABLES
+from ingest.stocktaking import Damage, describe_lost, list_damages, list_gaps
 from ingest.storage import StorageError, list_objects
 from ingest.validity import Validity, find_overlaps
 from orchestration.build_state import NotBuiltError, read_built
@@ -50,11 +52,15 @@ class Finding:
     mend: str = ""
 
 
-def examine_home(home: Home) -> Iterator[Finding]:
-    """Every finding, in the order in which data flows. Writes nothing."""
+def examine_home(home: Home, *, deep: bool = False) -> Iterator[Finding]:
+    """Every finding, in the order in which data flows; `deep` reads every file of the lake. Writes nothing."""
     yield Finding("versions", State.FINE, _list_versions())
     yield _examine_lock(home)
     yield from _examine_config(home)
+    damages = list_damages(home, deep=deep)
+    yield from _examine_lake(home, damages, deep=deep)
+    if any(damage.table.is_book or damage.table.name in COPIED_TABLES for damage in damages):
+        return  # all that follows asks the registry and the books
     totals = {source.source_name: source for source in read_source_totals(home)}
     yield from _examine_sources(home, totals)
     yield from (Finding(f"source {item.source_name}", State.NOTE, str(item)) for item in read_set_aside(home))
@@ -121,6 +127,22 @@ def _examine_owner_rules(rules: list[dict[str, Any]]) -> Iterator[Finding]:
                     f"priority {first['priority']}; {first['rule_id']} has them, its id being first",
                     "give the one that is meant a smaller priority, or end one where the other begins",
                 )
+
+
+def _examine_lake(home: Home, damages: Sequence[Damage], *, deep: bool) -> Iterator[Finding]:
+    """The tables against what must be in them, and against the registry."""
+    mend = f"wattledger land --home {home.path}: what is gone is read again from the sources"
+    for damage in damages:
+        area = "books" if damage.table.is_book else "lake"
+        yield Finding(area, State.WRONG, str(damage), mend)
+    if damages:
+        return
+    faults = [*list_gaps(home), *(f"{name}: {told}" for name, told in describe_lost(home).items())]
+    for fault in faults:
+        yield Finding("lake", State.WRONG, fault, "put the objects back, or wattledger accept SOURCE --reason")
+    if not faults:
+        how = "every file was read" if deep else "by versions, sizes and counts; --deep reads every file"
+        yield Finding("lake", State.FINE, f"every table holds what the registry says, {how}")
 
 
 def _examine_sources(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Finding]:

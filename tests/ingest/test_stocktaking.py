@@ -128,8 +128,8 @@ def test_the_next_landing_restores_a_damaged_table(
 def test_a_landing_after_a_repair_is_quiet(full_home: Home, caplog: pytest.LogCaptureFixture):
     before = read_all(full_home)
     for table in TABLES:
-        find_newest_commit(full_home, table).unlink()
         find_file(full_home, table).unlink()
+        find_newest_commit(full_home, table).unlink()
     land(full_home)
     assert caplog.messages
     caplog.clear()
@@ -266,3 +266,13 @@ def test_all_books_deleted_stop_the_landing(full_home: Home):
     shutil.rmtree(full_home.books_dir)
     with pytest.raises(LakeError, match="config_versions is damaged"):
         land(full_home)
+
+
+def test_a_config_table_is_restored_from_the_book_when_its_file_is_refused_now(full_home: Home):
+    select = ", ".join(name for name in RECIPIENTS.schema.names if name != "_object")
+    before = query(full_home, RECIPIENTS, select)
+    assert before
+    (full_home.config_dir / "recipients.csv").write_text("team_id,email\nml,no address,,,,\n")
+    shutil.rmtree(lake.get_table_dir(full_home, RECIPIENTS))
+    assert land(full_home).has_refusals
+    assert query(full_home, RECIPIENTS, select) == before
