@@ -208,7 +208,7 @@ def _is_whole(folder: Path, file: StockFile, *, deep: bool) -> bool:
         if path.stat().st_size != file.size_bytes or pq.read_metadata(path).num_rows != file.row_count:
             return False
         if deep:
-            pq.read_table(path, partitioning=None)
+            pq.ParquetFile(path).read()
     except (OSError, pa.ArrowException):
         return False
     return True

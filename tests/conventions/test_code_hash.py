@@ -16,7 +16,9 @@ def find_table_modules() -> set[Path]:
     for file in (REPOSITORY / "ingest").rglob("*.py"):
         calls = [
             node
-            for node in ast.walk(ast.parse(file.read_bytes()))
+            for statement in ast.parse(file.read_bytes()).body
+            if isinstance(statement, ast.Assign | ast.AnnAssign)
+            for node in ast.walk(statement)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _DECLARING_CALLS
         ]
         if calls:
