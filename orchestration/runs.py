@@ -80,7 +80,7 @@ def prepare_instance_dir(home: Home) -> Path:
     }
     settings = yaml.safe_dump({**_INSTANCE_SETTINGS, "storage": {"custom": storage}})
     path = home.dagster_dir / "dagster.yaml"
-    if not path.exists() or path.read_text(encoding="utf-8") != settings:
+    if not path.exists() or path.read_bytes() != settings.encode():
         path.write_text(settings, encoding="utf-8")
     return home.dagster_dir
 
