@@ -237,15 +237,14 @@ def _count_parquet_rows(published: Path, build_id: str) -> dict[str, int] | None
     link = published / PARQUET_LINK
     if not (link.is_symlink() and folder.is_dir() and link.resolve() == folder.resolve()):
         return None
+    # By name, and not by a pattern: the home's own path may have brackets in it.
+    files = sorted(folder.glob("*.parquet"))
     try:
         with duckdb.connect() as connection:
-            rows = connection.execute(
-                "select parse_filename(file_name, true), num_rows from parquet_file_metadata(?)",
-                [str(folder / "*.parquet")],
-            ).fetchall()
+            sql = "select parse_filename(file_name, true), num_rows from parquet_file_metadata(?)"
+            return dict(connection.execute(sql, [[str(file) for file in files]]).fetchall()) if files else None
     except duckdb.Error:
         return None
-    return dict(rows)
 
 
 def _count_rows(marts_file: Path) -> dict[str, int]:

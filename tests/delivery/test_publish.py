@@ -295,3 +295,11 @@ def test_what_is_not_whole_is_published_again(warehouse: Path, tmp_path: Path, s
     assert is_published(out, "b1")
     ledger = f"select count(*) from read_parquet('{out}/parquet/fct_cost_ledger.parquet')"
     assert duckdb.sql(ledger).fetchall() == [(33,)]
+
+
+def test_a_folder_with_brackets_and_quotes_in_its_path_is_known_to_be_published(
+    warehouse: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "it's [one] home" / "out"
+    publish(warehouse, out, build_id="b1", data_through={})
+    assert is_published(out, "b1")
