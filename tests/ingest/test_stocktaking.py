@@ -276,3 +276,18 @@ def test_a_config_table_is_restored_from_the_book_when_its_file_is_refused_now(f
     shutil.rmtree(lake.get_table_dir(full_home, RECIPIENTS))
     assert land(full_home).has_refusals
     assert query(full_home, RECIPIENTS, select) == before
+
+
+@pytest.mark.parametrize("table", [FOCUS_CHARGES, LITELLM_REQUESTS], ids=lambda table: table.name)
+def test_a_repair_that_was_cut_short_is_begun_again(full_home: Home, table: LandingTable):
+    before = read_all(full_home)
+    find_file(full_home, table).write_bytes(GARBAGE)
+    in_the_way = write(full_home.lake_dir / "_broken", "")
+    with pytest.raises(OSError):
+        land(full_home)
+    with pytest.raises(LostRowsError):
+        require_whole(full_home)
+    in_the_way.unlink()
+    assert not land(full_home).has_refusals
+    assert read_all(full_home) == before
+    require_whole(full_home)
