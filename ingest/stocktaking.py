@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from ingest import lake
 from ingest.book_files import describe_lost_book
 from ingest.book_tables import BOOK_TABLES
-from ingest.contracts import BILL_PERIODS, LandingTable, landing_tables
+from ingest.contracts import BILL_PERIODS, DELIVERIES, LandingTable, landing_tables
 from ingest.disposable import REPAIRS, remove
-from ingest.home import Home
+from ingest.home import Home, hold_lock
 from ingest.lake import LakeError, TableState
 from ingest.registry import LANDED, LOST, SUPERSEDED, Registry, RegistryRow
 from ingest.stock import COPIED_TABLES, STOCK_FOLDER, Stock, StockFile, is_sound, read_stock, restore_copy
@@ -166,13 +166,15 @@ def describe_lost_rows(rows: Sequence[RegistryRow]) -> str:
 
 
 def accept_lost(home: Home, source_name: str, reason: str) -> int:
-    """Take what the lake lost of a source as gone; returns how many objects. Under the home's lock."""
-    with lake.open_engine(home) as engine:
-        registry = Registry(home, engine)
-        rows = registry.list_lost().get(source_name, [])
-        registry.change_status(rows, SUPERSEDED, f"lost by the lake, and accepted as lost: {reason}")
-    lake.write_stock(home, landing_tables()[COPIED_TABLES[0]])
-    return len({row.object_uri for row in rows})
+    """Take what the lake lost of a source as gone, for a reason that the registry keeps; returns how many objects."""
+    with hold_lock(home):
+        heal_lake(home)
+        with lake.open_engine(home) as engine:
+            registry = Registry(home, engine)
+            rows = registry.list_lost().get(source_name, [])
+            registry.change_status(rows, SUPERSEDED, f"lost by the lake, and accepted as lost: {reason}")
+        lake.write_stock(home, DELIVERIES)
+        return len({row.object_uri for row in rows})
 
 
 def _find_log_fault(state: TableState | None, kept: Stock) -> str | None:
