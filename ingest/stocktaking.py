@@ -100,6 +100,7 @@ def heal_lake(home: Home) -> None:
             landed.append(table)
     for damage in copied:
         _heal_copied(home, damage)
+    _tell_lost_registry(home)
     if landed:
         with lake.open_engine(home) as engine:
             registry = Registry(home, engine)
@@ -224,6 +225,19 @@ def _heal_copied(home: Home, damage: Damage) -> None:
     REPAIRS.warning("%s: restored from its copy%s.", damage, f", but for {len(lost)} of its files" if lost else "")
     if damage.kept is None or lost:
         REPAIRS.warning("What %s said of the objects is lost: all that sources have is read again.", damage.folder)
+
+
+def _tell_lost_registry(home: Home) -> None:
+    """Without registry, stock and copy nobody knows what was landed: it is said, and everything is read again."""
+    if lake.read_state(home, DELIVERIES) is None and read_stock(home, DELIVERIES) is None:
+        held = {name for name in landing_tables() if (home.lake_dir / name / "_delta_log").is_dir()}
+        if held:
+            REPAIRS.warning(
+                "%s is gone, and so is its copy, while %s are there: all that the sources have is read again; rows of "
+                "objects that they no longer have stay as they are.",
+                lake.get_table_dir(home, DELIVERIES),
+                count_words(len(held), "table"),
+            )
 
 
 def _heal_landed(home: Home, engine: duckdb.DuckDBPyConnection, registry: Registry, damage: Damage) -> None:

@@ -291,3 +291,22 @@ def test_a_repair_that_was_cut_short_is_begun_again(full_home: Home, table: Land
     assert not land(full_home).has_refusals
     assert read_all(full_home) == before
     require_whole(full_home)
+
+
+def test_a_registry_that_is_gone_with_its_copy_is_told_and_all_is_read_again(
+    full_home: Home, caplog: pytest.LogCaptureFixture
+):
+    before = read_all(full_home)
+    (full_home.path / "exports/b/june.csv").unlink()
+    shutil.rmtree(full_home.lake_dir / "deliveries")
+    shutil.rmtree(full_home.books_dir / "_stock")
+    assert not land(full_home).has_refusals
+    (said,) = [text for text in caplog.messages if "all that the sources have is read again" in text]
+    assert said.startswith(str(full_home.lake_dir / "deliveries"))
+    after = read_all(full_home)
+    assert {name: after[name] for name in ("focus", "logs", "quarantine")} == {
+        name: before[name] for name in ("focus", "logs", "quarantine")
+    }
+    caplog.clear()
+    land(full_home)
+    assert caplog.messages == []
