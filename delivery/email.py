@@ -70,11 +70,16 @@ class EmailBatch:
 
 
 def build_emails(
-    published: Path, report_date: date, recipients: Mapping[str, Sequence[str]], *, sender: str = DEFAULT_SENDER
+    published: Path,
+    report_date: date,
+    recipients: Mapping[str, Sequence[str]],
+    *,
+    sender: str = DEFAULT_SENDER,
+    standing_note: str | None = None,
 ) -> EmailBatch:
     """One email for each team of `recipients` that had a charge in the 30 days up to `report_date`.
 
-    A team whose recipients or name are hostile is refused alone; the others get theirs.
+    A team whose recipients or name are hostile is refused alone; the others get theirs. `standing_note` is in each.
 
     Raises:
         MartsError: nothing is published.
@@ -82,7 +87,7 @@ def build_emails(
     """
     _check_address(parseaddr(sender)[1], "sender")
     emails, refused = [], {}
-    with open_marts(published) as marts:
+    with open_marts(published, standing_note=standing_note) as marts:
         spending = list_spending_teams(marts, report_date)
         for team_id in sorted(set(recipients) & set(spending)):
             try:

@@ -20,22 +20,30 @@ class MartsError(Exception):
     """There are no published marts to read, or they lack what was asked for."""
 
 
+class NoChargesError(MartsError):
+    """The published marts are whole, and have no charge."""
+
+
 @dataclass(frozen=True)
 class BuildInfo:
-    """The build that the marts carry; `data_through` by source, None where nothing of a source landed."""
+    """The build that the marts carry; `data_through` by source, None where nothing of a source landed.
+
+    `standing_note`: what to tell of a build that is not the last one, by who knows; the marts do not.
+    """
 
     build_id: str
     published_at: datetime
     data_through: Mapping[str, datetime | None]
+    standing_note: str | None = None
 
 
 class Marts:
     """Published marts, open for reading; `build` is what they carry."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, *, standing_note: str | None = None) -> None:
         self._connection = connection
         self.path = path
-        self.build = self._read_build()
+        self.build = dataclasses.replace(self._read_build(), standing_note=standing_note)
 
     def fetch(self, row_type: type[Row], query: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Rows of `query`, each as a `row_type` dataclass whose fields are the query's columns.
@@ -90,7 +98,7 @@ class Marts:
 
 
 @contextmanager
-def open_marts(published: Path) -> Iterator[Marts]:
+def open_marts(published: Path, *, standing_note: str | None = None) -> Iterator[Marts]:
     """The marts of folder `published`, read-only, as one build from the first query to the last.
 
     Raises:
@@ -111,4 +119,4 @@ def open_marts(published: Path) -> Iterator[Marts]:
             connection.execute("set temp_directory = ''")
         except duckdb.Error as error:
             raise MartsError(f"{path}: expected a DuckDB file of marts: {error}") from error
-        yield Marts(connection, path)
+        yield Marts(connection, path, standing_note=standing_note)

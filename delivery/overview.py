@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from delivery.formats import divide, list_days
-from delivery.marts import Marts, MartsError
+from delivery.marts import Marts, NoChargesError
 from delivery.team_day import ModelUnitCosts, read_model_unit_costs
 
 WINDOW_DAYS = 90
@@ -180,11 +180,11 @@ def read_overview(marts: Marts, window_days: int = WINDOW_DAYS) -> Overview:
     """Facts of the last `window_days` days that have a charge; reconciliation is of all periods, for it has no days.
 
     Raises:
-        MartsError: the marts hold no charge at all.
+        NoChargesError: the marts hold no charge at all.
     """
     days = marts.read_charged_days()
     if days is None:
-        raise MartsError(f"{marts.path}: fct_chargeback_daily is empty; land a billing source, then `wattledger run`")
+        raise NoChargesError(f"{marts.path}: no charge is published yet; land a billing source, then `wattledger run`")
     earliest_date, last_date = days
     first_date = max(earliest_date, last_date - timedelta(days=window_days - 1))
     window = [first_date, last_date]

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from delivery import formats
 from delivery.charts import Series, Theme, draw_sparkline, draw_stacked_days
-from delivery.marts import BuildInfo, open_marts
+from delivery.marts import BuildInfo, NoChargesError, open_marts
 from delivery.overview import GPU_STATES, WINDOW_DAYS, Overview, Team, read_overview
 from delivery.team_day import ModelUnitCosts
 from delivery.templating import open_templates
@@ -65,16 +65,21 @@ def build_report(
     *,
     quarantine_counts: Mapping[str, int] | None = None,
     window_days: int = WINDOW_DAYS,
+    standing_note: str | None = None,
 ) -> Path:
     """Write `report_dir`/index.html from the published marts and return its path; the same marts, the same bytes.
 
     `quarantine_counts`: rows and files in quarantine by source; the report says nothing of them when not given.
+    `standing_note` is shown on top. A company without a charge gets a page that says so.
 
     Raises:
-        MartsError: nothing is published, or no charge is in it.
+        MartsError: nothing is published.
     """
-    with open_marts(published) as marts:
-        html = render_report(read_overview(marts, window_days), marts.build, quarantine_counts)
+    with open_marts(published, standing_note=standing_note) as marts:
+        try:
+            html = render_report(read_overview(marts, window_days), marts.build, quarantine_counts)
+        except NoChargesError:
+            html = open_templates().get_template("empty_report.html.j2").render(build=marts.build)
     report_dir.mkdir(parents=True, exist_ok=True)
     path = report_dir / REPORT_FILE
     aside = path.with_name(f".{REPORT_FILE}.{os.getpid()}.new")

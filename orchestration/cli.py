@@ -165,7 +165,8 @@ def run(command: _Command, target: str, full_refresh: bool, again: DateSpan | No
         landed = pipeline.land(again=again)
         # First, and whatever becomes of the build.
         code = print_troubles(command.console, landed.troubles, landed.notes)
-        built = pipeline.build(target=target, full_refresh=full_refresh, again=again)
+        with pipeline.reported_failure():
+            built = pipeline.build(target=target, full_refresh=full_refresh, again=again)
         published = pipeline.publish()
         pipeline.refresh_report()
     print_sources(command.console, command.home)

@@ -1,5 +1,7 @@
 """The steps of the way, each one Dagster run on one home: land, build, check, publish, report, emails."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO, cast
 
@@ -15,7 +17,7 @@ from orchestration.assets.delivery import DAILY_EMAILS, PUBLISHED_MARTS, REPORT,
 from orchestration.assets.landing import list_sources, make_landing_assets
 from orchestration.assets.measures import NOTES, TROUBLES
 from orchestration.build_state import plan_build, read_built
-from orchestration.dbt_runtime import ensure_manifest
+from orchestration.dbt_runtime import DbtError, ensure_manifest
 from orchestration.resources import AgainConfig, ProgressListener
 from orchestration.runs import HomeRuns
 
@@ -67,6 +69,16 @@ class Pipeline:
             return False
         self._run_warehouse(dg.AssetSelection.all(), target=target, full_refresh=full_refresh, again=again)
         return True
+
+    @contextlib.contextmanager
+    def reported_failure(self) -> Iterator[None]:
+        """When a build of the block fails, the report of what stays published says that it is not the last one."""
+        try:
+            yield
+        except DbtError:
+            if (self._home.published_dir / MARTS_FILE).exists():
+                self.write_report()
+            raise
 
     def check(self) -> None:
         """Every dbt test and law against the warehouse as it stands. Raises `DbtError` when one fails."""

@@ -239,7 +239,13 @@ def print_marts(console: Console, home: Home) -> None:
         show_usd(sum((team.estimated_effective_cost_usd for team in teams), Decimal(0))),
     )
     console.print(table)
-    console.print(f"Published marts: {home.published_dir / MARTS_FILE}", soft_wrap=True, markup=False)
+    if not teams:
+        console.print(
+            "No charge is published yet: no bill has landed. `wattledger doctor` says what stands against it."
+        )
+    with open_marts(home.published_dir) as marts:
+        build = f"build {marts.build.build_id} of {marts.build.published_at:%Y-%m-%d %H:%M} UTC"
+    console.print(f"Published marts: {home.published_dir / MARTS_FILE}, {build}", soft_wrap=True, markup=False)
     console.print(f"        Parquet: {home.published_dir / PARQUET_LINK}/", soft_wrap=True, markup=False)
     report = home.report_dir / "index.html"
     if report.exists():

@@ -1,14 +1,37 @@
 """What runs by the clock. Stopped until somebody starts it in the UI, so that `dagster dev` on a laptop stays quiet."""
 
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 
-from orchestration.assets.delivery import DAILY_EMAILS
+from delivery.publish import MARTS_FILE
+from orchestration.assets.delivery import DAILY_EMAILS, PUBLISHED_MARTS, EmailsConfig, deliver_day, write_report
+from orchestration.resources import HomeResource
+
+_BEFORE_EMAILS = ("landing", "warehouse", PUBLISHED_MARTS.to_python_identifier())
+"""Steps whose failure would leave out the report and the emails."""
+
+
+@dg.failure_hook(required_resource_keys={"home"})
+def deliver_what_stands(context: dg.HookContext) -> None:
+    """Report and emails of the day go out on the last good build, and say so."""
+    if context.op.name not in _BEFORE_EMAILS:
+        return
+    resource: HomeResource = context.resources.home
+    run = context.instance.get_run_by_id(context.run_id)
+    ops: dict[str, Any] = cast(Any, run.run_config.get("ops", {})) if run else {}
+    settings = ops.get(DAILY_EMAILS.to_python_identifier(), {}).get("config", {})
+    with resource.locked() as home:
+        if not (home.published_dir / MARTS_FILE).exists():
+            return
+        write_report(home)
+        deliver_day(home, EmailsConfig(**settings))
+
 
 EVERYTHING = dg.define_asset_job(
     "everything",
     selection=dg.AssetSelection.all(),
+    hooks={deliver_what_stands},
     description="Land what is new, build what it touches, check, publish, write the report and the daily emails.",
 )
 

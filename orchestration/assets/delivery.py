@@ -22,6 +22,7 @@ from ingest.kinds import KINDS
 from ingest.lake import list_files, open_engine, select_files_sql
 from orchestration.assets.measures import make_trouble_result, render_markdown, show_instant
 from orchestration.build_state import read_built
+from orchestration.failures import describe_standing
 from orchestration.landed import REFERENCE_KINDS, read_quarantine_counts, read_source_totals
 from orchestration.resources import HomeResource
 from orchestration.send_book import book_send, read_sends
@@ -76,7 +77,7 @@ def make_delivery_assets(mart_keys: Sequence[dg.AssetKey]) -> list[dg.AssetsDefi
     def report(home: HomeResource) -> dg.MaterializeResult:
         """One page that opens from disk: spend by team, GPU states, unit costs."""
         opened = home.open()
-        path = build_report(opened.published_dir, opened.report_dir, quarantine_counts=read_quarantine_counts(opened))
+        path = write_report(opened)
         return dg.MaterializeResult(
             metadata={"path": dg.MetadataValue.path(path), "size_bytes": path.stat().st_size}
             | _describe_build(opened.published_dir)
@@ -100,10 +101,7 @@ def make_delivery_assets(mart_keys: Sequence[dg.AssetKey]) -> list[dg.AssetsDefi
     ) -> dg.MaterializeResult:
         """One email a team in the outbox; sent by SMTP only when asked to."""
         with home.locked() as opened:
-            report_date = (
-                date.fromisoformat(config.report_date) if config.report_date else find_report_date(opened.published_dir)
-            )
-            batch, outcomes, paths = deliver_emails(opened, report_date, config.team_ids, send=config.send)
+            report_date, batch, outcomes, paths = deliver_day(opened, config)
         troubles = list_troubles(batch, outcomes, config.team_ids)
         for trouble in troubles:
             context.log.warning(trouble)
@@ -126,6 +124,16 @@ def make_delivery_assets(mart_keys: Sequence[dg.AssetKey]) -> list[dg.AssetsDefi
         )
 
     return [published_marts, report, daily_emails]
+
+
+def write_report(home: Home) -> Path:
+    """The report of what is published, with a note when the last build is not."""
+    return build_report(
+        home.published_dir,
+        home.report_dir,
+        quarantine_counts=read_quarantine_counts(home),
+        standing_note=describe_standing(home),
+    )
 
 
 def read_data_through(home: Home) -> dict[str, datetime | None]:
@@ -158,6 +166,13 @@ def read_recipients(home: Home, on_date: date) -> dict[str, list[str]]:
     return recipients
 
 
+def deliver_day(home: Home, config: EmailsConfig) -> tuple[date, EmailBatch, list[SendOutcome], list[Path]]:
+    """`deliver_emails` of the day that is asked for, or of the last one that is over; the day comes first."""
+    asked = config.report_date
+    report_date = date.fromisoformat(asked) if asked else find_report_date(home.published_dir)
+    return report_date, *deliver_emails(home, report_date, config.team_ids, send=config.send)
+
+
 def deliver_emails(
     home: Home, report_date: date, team_ids: Sequence[str], *, send: bool
 ) -> tuple[EmailBatch, list[SendOutcome], list[Path]]:
@@ -170,7 +185,8 @@ def deliver_emails(
     if team_ids:
         recipients = {team_id: recipients.get(team_id, ()) for team_id in team_ids}
     sender = settings.sender if settings else os.environ.get(f"{ENVIRONMENT_PREFIX}SENDER") or DEFAULT_SENDER
-    batch = build_emails(home.published_dir, report_date, recipients, sender=sender)
+    note = describe_standing(home)
+    batch = build_emails(home.published_dir, report_date, recipients, sender=sender, standing_note=note)
     records = read_sends(home)
     paths = write_emails(home.outbox_dir, batch.emails, records)
     if settings is None:

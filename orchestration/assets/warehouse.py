@@ -30,6 +30,7 @@ from orchestration.dbt_runtime import (
     prepare_run_dir,
     read_failures,
 )
+from orchestration.failures import explain_failures
 from orchestration.resources import AgainConfig, HomeResource, ProgressListener
 
 _NODE_ENDED = frozenset({"LogModelResult", "LogTestResult", "LogSeedResult", "LogSnapshotResult", "LogNodeResult"})
@@ -161,7 +162,7 @@ def _stream_dbt(
         else:
             yield outcome
     if not succeeded:
-        raise DbtError(describe_failures(read_failures(run_dir), run_dir))
+        raise DbtError(f"{describe_failures(read_failures(run_dir), run_dir)}\n{explain_failures(home, run_dir)}")
 
 
 @contextlib.contextmanager

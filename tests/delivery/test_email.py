@@ -122,6 +122,13 @@ def test_the_csv_holds_the_teams_rows_of_the_month(published: Path) -> None:
     assert rows[-1]["list_cost_usd"] == ""
 
 
+def test_a_note_of_what_stands_is_in_both_parts(published: Path) -> None:
+    note = "The last build failed: these figures are as of 2026-10-03 06:10 UTC."
+    message = parse(build_emails(published, DAY, RECIPIENTS, standing_note=note))
+    assert note in " ".join(read_part(message, "plain").split())
+    assert note in read_part(message, "html")
+
+
 def test_the_same_marts_give_the_same_bytes(published: Path) -> None:
     assert build_emails(published, DAY, RECIPIENTS) == build_emails(published, DAY, RECIPIENTS)
 

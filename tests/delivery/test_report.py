@@ -172,8 +172,21 @@ def test_marts_without_a_charge_say_what_to_land(warehouse: Path, tmp_path: Path
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("delete from marts.fct_chargeback_daily")
     publish(warehouse, tmp_path / "out", build_id="b1", data_through={})
-    with pytest.raises(MartsError, match="land a billing source"):
-        build_report(tmp_path / "out", tmp_path / "report")
+    text = " ".join(parse(build_report(tmp_path / "out", tmp_path / "report")).words)
+    assert "No charge yet" in text
+    assert "Name a source of bills in config/sources.yml" in text
+
+
+def test_a_note_of_what_stands_is_on_the_page_with_charges_and_without(warehouse: Path, tmp_path: Path) -> None:
+    note = "The last build failed: these figures are as of 2026-10-03 06:10 UTC."
+    publish(warehouse, tmp_path / "out", build_id="b1", data_through={})
+    page = build_report(tmp_path / "out", tmp_path / "report", standing_note=note)
+    assert note in " ".join(parse(page).words)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("delete from marts.fct_chargeback_daily")
+    publish(warehouse, tmp_path / "out", build_id="b2", data_through={})
+    page = build_report(tmp_path / "out", tmp_path / "report", standing_note=note)
+    assert note in " ".join(parse(page).words)
 
 
 def test_marts_of_another_version_say_so(warehouse: Path, tmp_path: Path) -> None:

@@ -70,6 +70,17 @@ def test_the_daily_job_on_a_day_without_news_confirms_every_mart_and_writes_the_
     assert list_emails(built_home) == emails
 
 
+def test_when_the_daily_job_fails_the_emails_go_out_on_what_is_published(
+    built_home: Home, definitions: dg.Definitions, instance: dg.DagsterInstance
+):
+    (built_home.report_dir / "index.html").unlink()
+    built_home.sources_path.write_text("sources: 3\n")
+    job = definitions.resolve_job_def("everything")
+    assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+    assert list_emails(built_home)
+    assert (built_home.report_dir / "index.html").exists()
+
+
 def test_the_schedules_tick_asks_for_the_daily_job(definitions: dg.Definitions):
     at = datetime(2026, 10, 4, 6, tzinfo=UTC)
     tick = DAILY.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=at))

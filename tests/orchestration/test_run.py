@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from delivery.publish import read_build_id
-from ingest.home import Home
+from ingest.home import Home, create_home
 from orchestration.dbt_runtime import DBT_EXECUTABLE, REPOSITORY, build_environment
 from tests.orchestration.commands import WATTLEDGER, make_environment, read_published, run_wattledger
 
@@ -79,6 +80,36 @@ def test_a_refused_bill_ends_with_1_and_the_rest_is_published(built_home: Home):
     assert "wrong source openai-focus: 1 of its objects are refused whole" in doctor.stdout
 
 
+def test_a_refused_config_row_alone_is_said_first_and_all_else_is_built_and_published(built_home: Home):
+    before = published_build(built_home)
+    owners = built_home.config_dir / "owners.csv"
+    owners.write_text(owners.read_text() + "namespace,short\n")
+    result = run_wattledger("run", home=built_home)
+    assert result.returncode == 1, result.stdout + result.stderr
+    refused = result.stdout.index("refused config")
+    assert "owners.csv" in result.stdout[refused:].splitlines()[0]
+    assert refused < result.stdout.index("Rows by source")
+    assert published_build(built_home) not in (None, before)
+    # Refused as before, and nothing to build: said first all the same.
+    again = run_wattledger("run", home=built_home)
+    assert again.returncode == 1
+    assert again.stdout.index("refused config") < again.stdout.index("Rows by source")
+    assert "Nothing had changed since the last run." in again.stdout
+
+
+def test_a_company_whose_every_delivery_is_refused_is_published_empty_and_hears_why(tmp_path: Path):
+    home = create_home(tmp_path / "home")
+    (home.path / "bill.csv").write_text("not,a,bill\n1,2,3\n")
+    home.sources_path.write_text("sources:\n  - {name: bad, kind: focus, location: bill.csv}\n")
+    result = run_wattledger("run", home=home)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "refused bad" in result.stdout
+    assert result.stderr == ""
+    assert "No charge is published yet" in result.stdout
+    assert "No charge yet" in (home.report_dir / "index.html").read_text()
+    assert published_build(home)
+
+
 def test_a_broken_law_stops_publishing_and_names_itself(built_home: Home):
     before = published_build(built_home)
     with duckdb.connect(str(built_home.warehouse_path)) as warehouse:
@@ -92,16 +123,27 @@ def test_a_broken_law_stops_publishing_and_names_itself(built_home: Home):
     checked = run_wattledger("check", home=built_home)
     assert checked.returncode == 1
     assert "test assert_law_1_every_cent_once: Got 1 result, configured to fail if != 0" in checked.stderr
+    assert "billing_period_start_date=2020-01-01" in checked.stderr
     add_requests(built_home)
+    (built_home.path / "logs" / "gateway-b" / "torn.jsonl.gz").write_bytes(b"\x1f\x8b torn")
     result = run_wattledger("run", home=built_home)
     assert result.returncode == 1
+    assert "refused gateway-b" in result.stdout  # also when the build fails
     assert "test assert_law_1_every_cent_once" in result.stderr
+    assert re.search(r"new since the last good build: \S*late\.jsonl\.gz of gateway-a", result.stderr)
+    assert f"Published stays build {before} of 20" in result.stderr
+    assert "run again" in result.stderr
     assert "dbt.log" in result.stderr
     assert "Traceback" not in result.stderr
     assert published_build(built_home) == before
     refused = run_wattledger("publish", home=built_home)
     assert refused.returncode == 1
     assert "failed or was killed" in refused.stderr
+    # What goes out meanwhile says how old it is.
+    assert "The last build failed" in (built_home.report_dir / "index.html").read_text()
+    assert run_wattledger("email", "--date", "2026-10-03", "--team", "research", home=built_home).returncode == 0
+    email = (built_home.outbox_dir / "2026-10-03" / "research.eml").read_text()
+    assert "The last build failed" in email
 
 
 def find_dbt(parent: psutil.Process) -> psutil.Process | None:
