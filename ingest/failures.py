@@ -38,10 +38,21 @@ _LONGEST_TEXT: Final = 300
 
 
 def is_machine_fault(error: BaseException) -> bool:
-    """True where the next object would fail alike, so that this one must not be blamed."""
+    """True where the next object would fail alike, so that this one must not be blamed; Ctrl-C among it."""
+    if _comes_of_interrupt(error):
+        return True
     if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
         return tells_of_full_disk(error)
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _MACHINE_ERRORS)
+
+
+def _comes_of_interrupt(error: BaseException | None) -> bool:
+    """An engine that is interrupted in the middle of a query raises an error of its own, caused by the interrupt."""
+    while error is not None:
+        if not isinstance(error, Exception | GeneratorExit):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def refuse_failed(kind: str, rows_before: int, error: Exception) -> ObjectRefusedError:

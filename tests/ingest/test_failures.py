@@ -2,18 +2,39 @@
 
 import errno
 import json
+import os
+import signal
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from ingest.failures import asking, describe_failure
 from ingest.home import Home
+from ingest.kinds import KINDS
 from ingest.landing import land
 from ingest.storage import StorageError
 from ingest.telemetry.opencost_server import OpencostServer
 from tests.ingest.landed import configure, find, request, write
+
+
+def test_an_interrupted_query_refuses_no_object(home: Home):
+    write(home.path / "logs" / "1.jsonl", request("one"))
+    configure(home, "{name: gateway, kind: litellm, location: 'logs/*.jsonl'}")
+    reader = KINDS["litellm"]
+
+    def read(*_: Any) -> None:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        duckdb.sql("select sum(sqrt(range)) from range(100000000000)").fetchall()
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises((KeyboardInterrupt, RuntimeError)):
+        patch.setattr(type(reader), "read", read)
+        land(home)
+    (report,) = [source for source in land(home).sources if source.source_name == "gateway"]
+    assert (report.deliveries_landed, report.deliveries_refused) == (1, 0)
 
 
 def test_an_answer_that_no_reader_foresees_makes_its_source_stale_and_no_other(

@@ -279,6 +279,8 @@ def test_materialisations_say_rows_usd_how_far_and_show_a_few_rows(built_home: H
         ledger = instance.get_latest_materialization_event(dg.AssetKey(["marts", "fct_cost_ledger"]))
         landed = instance.get_latest_materialization_event(name_key("litellm_requests"))
         published = instance.get_latest_materialization_event(PUBLISHED_MARTS)
+        names = {run.job_name for run in instance.get_runs()}
+    assert names == {"wattledger_run"}
     assert ledger is not None
     assert landed is not None
     assert published is not None
