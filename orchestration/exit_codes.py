@@ -21,7 +21,8 @@ EXIT_CODES: Final = f"""\b
 Exit codes:
   0    done
   {FAILED}    a model or a law failed; or something that should have landed did not: a file, a delivery or a
-       config file is refused or held back, or a source cannot be reached
+       config file is refused or held back, or a source cannot be reached; or the command says what
+       else went wrong
   {USAGE}    wrong usage
   {INTERRUPTED}  interrupted (Ctrl-C)
 Single rows in quarantine are shown first, and do not change the exit code."""

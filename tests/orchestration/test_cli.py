@@ -1,6 +1,7 @@
 """Usage, exit codes and errors of the command line."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -23,6 +24,11 @@ def test_without_a_home_the_command_is_misused_and_says_how_to_make_one():
     result = CliRunner().invoke(main, ["run"])
     assert result.exit_code == 2
     assert "wattledger init HOME" in result.output
+
+
+def test_the_help_states_every_exit_code():
+    said = CliRunner().invoke(main, ["--help"]).output
+    assert re.findall(r"^ +(\d+) {2,}\w", said, flags=re.MULTILINE) == ["0", "1", "2", "130"]
 
 
 def test_a_folder_that_is_no_home_is_named(tmp_path: Path):
