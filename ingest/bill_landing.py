@@ -89,7 +89,8 @@ def land_bills(
             return stream.read(_LONGEST_MANIFEST_BYTES)
 
     try:
-        plan = plan_deliveries(objects, known, hash_options(source), read_payload, source)
+        again = run.find_again(source, kind)
+        plan = plan_deliveries(objects, known, hash_options(source), read_payload, source, again)
     except StorageError as error:
         report.note_unreachable([str(error)])
         return

@@ -23,6 +23,11 @@ from ingest.yaml_document import ConfigError, YamlDocument
 STORAGE_OPTIONS: Final = ("region", "endpoint_url", "profile")
 """Options of every kind of source; a kind may read more of its own."""
 
+LANDING_OPTIONS: Final = ("withdrawn",)
+"""Options of every source of logs or telemetry that comes as objects; none changes how one is read."""
+
+WITHDRAWN_CHOICES: Final = ("keep", "remove")
+
 SERVER_SCHEMES: Final = ("http", "https", "postgresql", "bigquery", "cloudbilling", "billingbudgets")
 """What a location that is asked and not listed starts with."""
 
@@ -197,8 +202,13 @@ def _check_server(source: SourceConfig, kind: SourceKind) -> Iterator[OptionProb
 
 
 def _check_kind(source: SourceConfig, kind: SourceKind) -> Iterator[OptionProblem]:
+    known = STORAGE_OPTIONS
+    if not is_server(source.location) and not kind.refuses_whole_deliveries:
+        known = (*STORAGE_OPTIONS, *LANDING_OPTIONS)
+        if (found := source.options.get("withdrawn", WITHDRAWN_CHOICES[0])) not in WITHDRAWN_CHOICES:
+            yield OptionProblem("options.withdrawn", repr(found), " or ".join(WITHDRAWN_CHOICES))
     if isinstance(kind, ChecksOptions) and not is_server(source.location):
-        own = {name: value for name, value in source.options.items() if name not in STORAGE_OPTIONS}
+        own = {name: value for name, value in source.options.items() if name not in known}
         for problem in kind.check_options(own):
             yield OptionProblem(f"options.{problem.name}", problem.found, problem.allowed)
 

@@ -63,13 +63,18 @@ def plan_deliveries(
     options_id: str,
     read_payload: Callable[[StoredObject], bytes],
     source: SourceConfig,
+    again: Collection[str] = (),
 ) -> DeliveryPlan:
-    """Group the objects; only deliveries with something to do are in the plan.
+    """Group the objects; only deliveries with something to do, or with an object to read `again`, are in the plan.
 
     Manifests are read when anything at all is new, changed or was refused; raises `StorageError` when one cannot be.
     """
     by_uri = {item.uri: item for item in objects}
-    pending = {item.uri for item in objects if needs_reading(list(known.get(item.uri, ())), item, options_id)}
+    pending = {
+        item.uri
+        for item in objects
+        if item.uri in again or needs_reading(list(known.get(item.uri, ())), item, options_id)
+    }
     plan = DeliveryPlan(unchanged_count=len(objects) - len(pending))
     if not pending:
         return plan

@@ -21,7 +21,7 @@ from ingest.fact_landing import CONFIG_SOURCE, PRICES_SOURCE, land_facts, land_p
 from ingest.home import Home, hold_lock
 from ingest.kinds import KINDS
 from ingest.landing_run import LandingRun, Progress, SourceReport, hash_options, needs_reading
-from ingest.log_landing import land_logs
+from ingest.log_landing import land_logs, settle_withdrawn
 from ingest.quarantine import QuarantineSpool
 from ingest.reader_pool import ReaderDiedError
 from ingest.reading import Readers
@@ -158,6 +158,8 @@ def _land_objects(
     if not objects:
         report.messages.append(f"{source.location}: nothing there yet")
     run.forget_withdrawn(source, kind, run.registry.read_source(source.name), {item.uri for item in objects})
+    if not kind.refuses_whole_deliveries:
+        settle_withdrawn(run, source, kind, {item.uri for item in objects}, report)
     try:
         (land_bills if kind.refuses_whole_deliveries else land_logs)(run, source, kind, objects, report)
     except ReaderDiedError as error:

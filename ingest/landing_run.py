@@ -4,13 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from ingest import lake, quarantine
-from ingest.config import STORAGE_OPTIONS, SourceConfig
+from ingest.config import LANDING_OPTIONS, STORAGE_OPTIONS, SourceConfig
+from ingest.contracts import BILL_PERIODS
 from ingest.date_span import DateSpan
 from ingest.home import Home
 from ingest.kinds import KINDS
@@ -81,7 +82,7 @@ class LandingRun:
     quarantined: set[tuple[str, str]]
     readers: Readers
     progress: Progress | None
-    again: DateSpan | None = None  # days that servers are asked for whether or not they have settled
+    again: DateSpan | None = None  # days that are read again whether or not they have settled or changed
 
     @property
     def spool_dir(self) -> Path:
@@ -94,6 +95,19 @@ class LandingRun:
             quarantine.replace_entries(self.home, self.engine, source_name, uris, spool)
             self.quarantined -= {(source_name, uri) for uri in had}
             self.quarantined |= {(source_name, uri) for uri in spool.named_uris}
+
+    def find_again(self, source: SourceConfig, kind: SourceKind) -> set[str]:
+        """The objects of a source whose rows speak for a day that is to be read again."""
+        if self.again is None:
+            return set()
+        first, last = self.again.first_date, self.again.last_date
+        start, end = BILL_PERIODS.get(kind.table.name, (kind.table.partition, kind.table.partition))
+        sql = lake.select_files_sql(self.engine, kind.table, lake.list_files(self.home, kind.table))
+        found = self.engine.execute(
+            f"select distinct _object from ({sql}) where _source = $1 and {start} < $3 and {end} >= $2",
+            [source.name, first, last + timedelta(days=1)],
+        ).fetchall()
+        return {uri for (uri,) in found}
 
     def forget_withdrawn(
         self, source: SourceConfig, kind: SourceKind, known: dict[str, list[RegistryRow]], listed: Collection[str]
@@ -123,7 +137,8 @@ def list_options_ids(source: SourceConfig) -> list[str]:
 
 
 def _hash_reading(source: SourceConfig, reader_version: int) -> str:
-    reading = {key: value for key, value in source.options.items() if key not in (*STORAGE_OPTIONS, *SERVER_OPTIONS)}
+    others = (*STORAGE_OPTIONS, *LANDING_OPTIONS, *SERVER_OPTIONS)
+    reading = {key: value for key, value in source.options.items() if key not in others}
     texts = [source.kind, json.dumps(reading, sort_keys=True, default=str)]
     # The first version adds nothing, so that objects landed before there were versions are not read again.
     return lake.hash_text(*texts, *([f"reader {reader_version}"] if reader_version > 1 else []))

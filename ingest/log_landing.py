@@ -1,6 +1,6 @@
 """Landing of logs and telemetry: each object owns its rows, and many objects go into one commit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -24,7 +24,8 @@ def land_logs(
     """Land the objects that are new, changed or refused before; a malformed row costs that row alone."""
     known = run.registry.read_source(source.name)
     options_id = hash_options(source)
-    pending = [item for item in objects if needs_reading(known.get(item.uri), item, options_id)]
+    again = run.find_again(source, kind)
+    pending = [item for item in objects if item.uri in again or needs_reading(known.get(item.uri), item, options_id)]
     report.deliveries_unchanged += len(objects) - len(pending)
     done = 0
 
@@ -39,6 +40,41 @@ def land_logs(
         _commit_batch(run, source, kind, readings, known, report)
         for reading in readings:
             reading.remove()
+
+
+def settle_withdrawn(
+    run: LandingRun, source: SourceConfig, kind: SourceKind, listed: Collection[str], report: SourceReport
+) -> None:
+    """Objects that landed and are no longer at the source: their rows are kept, or go where the source says so.
+
+    A store keeps logs for some weeks, the company keeps its history; a source that lists nothing at all has lost its
+    folder, not its past.
+    """
+    known = run.registry.read_source(source.name)
+    gone = {
+        uri: rows
+        for uri, rows in known.items()
+        if uri not in listed and any(row.status == LANDED and row.rows_landed for row in rows)
+    }
+    if not gone:
+        return
+    row_count = sum(row.rows_landed for rows in gone.values() for row in rows)
+    told = f"{len(gone):,} object(s) that landed {row_count:,} rows are no longer at the source"
+    if source.options.get("withdrawn", "keep") == "keep" or not listed:
+        report.messages.append(f"{told}: the rows are kept")
+        return
+    slices.swap_objects(
+        run.home,
+        run.engine,
+        kind.table,
+        lake.hash_text("withdrawn", source.name, *gone),
+        [],
+        known_uris=list(gone),
+        unsure_uris=[],
+        registered_slice_ids=run.registry.list_slice_keys(kind.table),
+    )
+    run.registry.record([supersede(row, "no longer at the source") for rows in gone.values() for row in rows])
+    report.messages.append(f"{told}: the rows are removed, as options.withdrawn of the source says")
 
 
 def _batch_objects(objects: Sequence[StoredObject]) -> Iterator[list[StoredObject]]:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from ingest.config import STORAGE_OPTIONS
+from ingest.config import LANDING_OPTIONS, STORAGE_OPTIONS
 from ingest.contracts import LITELLM_REQUESTS, LandingTable
 from ingest.payload import iterate_csv, iterate_lines, iterate_records
 from ingest.source import ObjectRefusedError, OptionProblem, RowSink, ServerKind, SourceObject
@@ -86,7 +86,8 @@ class GatewayLog:
 
         Options: see `FieldMap`. Raises `ObjectRefusedError` for what is neither JSON nor CSV with the fields named.
         """
-        own = {name: value for name, value in source_object.options.items() if name not in STORAGE_OPTIONS}
+        common = (*STORAGE_OPTIONS, *LANDING_OPTIONS)
+        own = {name: value for name, value in source_object.options.items() if name not in common}
         problems = list(check_field_map(own))
         if problems:
             raise ObjectRefusedError(
