@@ -1,8 +1,29 @@
 """The landing tables of bills, one for each kind of export."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+from ingest import ranges
 from ingest.landing_table import INSTANT, MONEY, TEXT, LandingTable
+
+
+def _bound_bill(numbers: Sequence[str], currency_column: str, charged: str) -> dict[str, ranges.Range]:
+    """What is charged refuses its row outside its range; what stands beside it is null there."""
+    amount = ranges.bill_amount(currency_column)
+    beside = {name: _find_kind(name) or replace(amount, refuses=False) for name in numbers}
+    return beside | dict.fromkeys(charged.split(), amount)
+
+
+def _find_kind(name: str) -> ranges.Range | None:
+    if any(word in name for word in ("price_tier_start", "quantity", "usage", "count", "used_commitment")):
+        return ranges.BILL_QUANTITY
+    if name.startswith("cost_"):
+        return None
+    if "rate" in name:
+        return ranges.EXCHANGE_RATE
+    return ranges.BILL_PRICE if "price" in name else None
+
 
 _FOCUS_MONEY = (
     "billed_cost effective_cost list_cost contracted_cost list_unit_price contracted_unit_price pricing_quantity "
@@ -30,6 +51,7 @@ FOCUS_CHARGES: Final = LandingTable(
         *((name, MONEY) for name in _FOCUS_MONEY),
     ),
     partition="billing_period_date",
+    ranges=_bound_bill(_FOCUS_MONEY, "billing_currency", "billed_cost effective_cost list_cost contracted_cost"),
 )
 
 _CUR_TEXTS = (
@@ -67,6 +89,7 @@ AWS_CUR_LINE_ITEMS: Final = LandingTable(  # by the names of CUR 2.0; maps are J
         *((name, MONEY) for name in _CUR_MONEY),
     ),
     partition="billing_period_date",
+    ranges=_bound_bill(_CUR_MONEY, "line_item_currency_code", "line_item_unblended_cost line_item_net_unblended_cost"),
 )
 
 _GCP_TEXTS = (
@@ -97,6 +120,7 @@ GCP_BILLING_ROWS: Final = LandingTable(  # repeated fields are JSON
         for name in names
     ),
     partition="billing_period_date",
+    ranges=_bound_bill([name.replace(".", "_") for name in _GCP_MONEY], "currency", "cost"),
 )
 
 _AZURE_TEXTS = (
@@ -125,6 +149,7 @@ AZURE_COST_ROWS: Final = LandingTable(
         *((name, MONEY) for name in _AZURE_MONEY),
     ),
     partition="billing_period_date",
+    ranges=_bound_bill(_AZURE_MONEY, "billing_currency", "cost_in_billing_currency"),
 )
 
 _OCI_TEXTS = (
@@ -147,6 +172,7 @@ OCI_COST_ROWS: Final = LandingTable(
         *((name, MONEY) for name in _OCI_MONEY),
     ),
     partition="billing_period_date",
+    ranges=_bound_bill(_OCI_MONEY, "cost_currency_code", "cost_my_cost"),
 )
 
 _INVOICE_TEXTS = (
@@ -164,6 +190,7 @@ INVOICE_LINES: Final = LandingTable(
         *((name, MONEY) for name in _INVOICE_MONEY),
     ),
     partition="billing_period_date",
+    ranges=_bound_bill(_INVOICE_MONEY, "currency", "amount"),
 )
 
 BILL_PERIODS: Final = {

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ingest import ranges
 from ingest.landing_table import DATE, FLAG, INSTANT, MONEY, TEXT, LandingTable
 
 PROVIDER_BUDGETS: Final = LandingTable(
@@ -29,4 +30,5 @@ PROVIDER_BUDGETS: Final = LandingTable(
         ("as_of", INSTANT),  # of the listing
     ),
     partition="usage_date",
+    ranges={"budgeted_amount": ranges.BUDGET},
 )

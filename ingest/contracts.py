@@ -10,6 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from ingest import ranges
 from ingest.bill_tables import AWS_CUR_LINE_ITEMS as AWS_CUR_LINE_ITEMS
 from ingest.bill_tables import AZURE_COST_ROWS as AZURE_COST_ROWS
 from ingest.bill_tables import BILL_PERIODS as BILL_PERIODS
@@ -26,141 +27,20 @@ from ingest.kube_tables import KUBE_POD_GROUPS as KUBE_POD_GROUPS
 from ingest.kube_tables import KUBE_PODS as KUBE_PODS
 from ingest.kube_tables import KUBE_WORKLOADS as KUBE_WORKLOADS
 from ingest.landing_table import AUDIT_COLUMNS as AUDIT_COLUMNS
-from ingest.landing_table import COUNT, DATE, FLAG, INSTANT, MONEY, NUMBER, RATE, TEXT
+from ingest.landing_table import COUNT, DATE, INSTANT, RATE, TEXT
+from ingest.landing_table import FLAG as FLAG
+from ingest.landing_table import MONEY as MONEY
+from ingest.landing_table import NUMBER as NUMBER
 from ingest.landing_table import LandingTable as LandingTable
 from ingest.price_tables import GPU_PRICES as GPU_PRICES
 from ingest.price_tables import LLM_CATALOGUE_PRICES as LLM_CATALOGUE_PRICES
+from ingest.sample_tables import DCGM_SAMPLES as DCGM_SAMPLES
 from ingest.sample_tables import KOKU_OCP_ROWS as KOKU_OCP_ROWS
 from ingest.sample_tables import KUBE_STATE_SAMPLES as KUBE_STATE_SAMPLES
+from ingest.sample_tables import OPENCOST_ALLOCATIONS as OPENCOST_ALLOCATIONS
 from ingest.sample_tables import VLLM_SAMPLES as VLLM_SAMPLES
-
-_ALLOCATION_COSTS = (
-    "cpu_cost cpu_cost_adjustment gpu_cost gpu_cost_adjustment ram_cost ram_cost_adjustment pv_cost "
-    "pv_cost_adjustment network_cost network_cost_adjustment load_balancer_cost load_balancer_cost_adjustment "
-    "shared_cost external_cost total_cost"
-).split()
-_ALLOCATION_NUMBERS = (
-    "minutes cpu_core_hours cpu_core_request_average cpu_core_usage_average ram_byte_hours "
-    "ram_byte_request_average ram_byte_usage_average gpu_count gpu_hours gpu_request_average gpu_usage_average"
-).split()
-
-OPENCOST_ALLOCATIONS: Final = LandingTable(
-    name="opencost_allocations",
-    columns=(
-        ("allocation_name", TEXT),
-        ("allocation_kind", TEXT),  # workload | idle | unallocated | unmounted | shared | external | filtered
-        ("cluster", TEXT),
-        ("node", TEXT),
-        ("provider_id", TEXT),
-        ("namespace", TEXT),
-        ("controller_kind", TEXT),
-        ("controller", TEXT),
-        ("pod", TEXT),
-        ("container", TEXT),
-        ("labels", TEXT),
-        ("namespace_labels", TEXT),
-        ("gpu_model", TEXT),
-        ("gpu_uuid", TEXT),
-        ("is_gpu_shared", FLAG),
-        ("window_start_at", INSTANT),
-        ("window_end_at", INSTANT),
-        ("started_at", INSTANT),
-        ("ended_at", INSTANT),
-        *((name, NUMBER) for name in _ALLOCATION_NUMBERS),
-        *((name, MONEY) for name in _ALLOCATION_COSTS),
-    ),
-    partition="usage_date",
-)
-
-DCGM_SAMPLES: Final = LandingTable(
-    name="dcgm_samples",
-    columns=(
-        ("sampled_at", INSTANT),
-        ("metric", TEXT),  # DCGM field name, aliases resolved
-        ("value", NUMBER),  # null for NaN, infinities and DCGM blank sentinels
-        ("gpu_uuid", TEXT),
-        ("gpu_index", TEXT),
-        ("device", TEXT),
-        ("model_name", TEXT),
-        ("hostname", TEXT),
-        ("cluster", TEXT),
-        ("mig_profile", TEXT),
-        ("mig_instance_id", TEXT),
-        ("namespace", TEXT),  # the workload's, never the exporter's own
-        ("pod", TEXT),
-        ("container", TEXT),
-    ),
-    partition="usage_date",
-)
-
-_TOKEN_COUNTS = (
-    "prompt_tokens completion_tokens total_tokens cache_read_tokens cache_write_5m_tokens cache_write_1h_tokens "
-    "cache_write_other_tokens reasoning_tokens audio_input_tokens audio_output_tokens image_input_tokens "
-    "image_output_tokens web_search_requests"
-).split()
-_REQUEST_TEXTS = (
-    "request_id litellm_call_id trace_id session_id call_type status provider model model_group model_deployment_id "
-    "api_base api_key_hash api_key_alias team_id team_alias organization_id project_id user_id end_user_id agent_id "
-    "request_tags service_tier error_class log_format"
-).split()
-
-LITELLM_REQUESTS: Final = LandingTable(
-    name="litellm_requests",
-    columns=(
-        *((name, TEXT) for name in _REQUEST_TEXTS),
-        ("usage_status", TEXT),  # reported | reported_zero | missing
-        ("is_cache_hit", FLAG),
-        ("is_stream", FLAG),
-        ("started_at", INSTANT),
-        ("ended_at", INSTANT),
-        ("first_token_at", INSTANT),
-        *((name, COUNT) for name in _TOKEN_COUNTS),
-        ("gateway_cost_usd", MONEY),
-    ),
-    partition="usage_date",
-)
-
-PROVIDER_RESULTS: Final = LandingTable(
-    name="provider_results",
-    columns=(
-        ("provider", TEXT),  # openai | anthropic
-        ("report", TEXT),  # usage | costs
-        ("service", TEXT),  # OpenAI's kinds of usage, such as completions
-        ("bucket_start_at", INSTANT),
-        ("bucket_end_at", INSTANT),
-        # What results are grouped by; null where a report was asked without it.
-        ("project_id", TEXT),  # Anthropic: workspace
-        ("api_key_id", TEXT),
-        ("user_id", TEXT),
-        ("model", TEXT),
-        ("service_tier", TEXT),
-        ("is_batch", FLAG),
-        ("context_window", TEXT),
-        ("inference_geo", TEXT),
-        ("line_item", TEXT),  # Anthropic: description
-        ("cost_type", TEXT),
-        ("token_type", TEXT),
-        # Usage: disjoint token classes.
-        ("uncached_input_tokens", COUNT),
-        ("cache_read_tokens", COUNT),
-        ("cache_write_5m_tokens", COUNT),
-        ("cache_write_1h_tokens", COUNT),
-        ("cache_write_other_tokens", COUNT),
-        ("audio_input_tokens", COUNT),
-        ("image_input_tokens", COUNT),
-        ("output_tokens", COUNT),  # text and reasoning
-        ("audio_output_tokens", COUNT),
-        ("image_output_tokens", COUNT),
-        ("request_count", COUNT),
-        ("web_search_request_count", COUNT),
-        # Costs.
-        ("reported_cost", MONEY),  # in currency
-        ("currency", TEXT),
-        ("quantity", NUMBER),
-        ("quantity_unit", TEXT),
-    ),
-    partition="usage_date",
-)
+from ingest.token_tables import LITELLM_REQUESTS as LITELLM_REQUESTS
+from ingest.token_tables import PROVIDER_RESULTS as PROVIDER_RESULTS
 
 LLM_PRICES: Final = LandingTable(
     name="llm_prices",
@@ -178,11 +58,18 @@ LLM_PRICES: Final = LandingTable(
         ("price_book", TEXT),  # name and version
     ),
     partition=None,
+    ranges={"tier_start_tokens": ranges.TIER_TOKENS, "usd_per_mtok": ranges.USD_PER_MTOK},
 )
 
 
+_FACT_RANGES: Final = {RATE: ranges.AMOUNT, COUNT: ranges.SIGNED_COUNT}
+
+
 def _dated_fact(name: str, *columns: tuple[str, pa.DataType]) -> LandingTable:
-    return LandingTable(name=f"config_{name}", columns=columns, partition=None)
+    bounds = {column: _FACT_RANGES[kind] for column, kind in columns if kind in _FACT_RANGES}
+    if "usd_per_mtok" in bounds:
+        bounds["usd_per_mtok"] = ranges.USD_PER_MTOK
+    return LandingTable(name=f"config_{name}", columns=columns, partition=None, ranges=bounds)
 
 
 _VALIDITY = (("valid_from", DATE), ("valid_to", DATE))

@@ -152,6 +152,7 @@ class _FactReader:
         self.problems: list[FactProblem] = []
         self._path = path
         self._types = dict(table.columns)
+        self._ranges = table.ranges
         self._rules = rules
 
     def read(self, content: bytes) -> list[dict[str, Any]]:
@@ -236,6 +237,9 @@ class _FactReader:
         pattern, example = self._rules.shapes.get(name, (None, ""))
         if choices is not None and text not in choices:
             self._refuse(line, name, f"allowed: {', '.join(choices)}{_suggest(text, choices)}", text)
+        bounds = self._ranges.get(name)
+        if bounds is not None and not bounds.least <= value <= bounds.most:
+            self._refuse(line, name, f"allowed: {bounds.what}", text)
         if least is not None and value < least:
             self._refuse(line, name, f"allowed: {least:f} or more", text)
         if most is not None and value > most:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ingest import ranges
 from ingest.landing_table import FLAG, INSTANT, MONEY, RATE, TEXT, LandingTable
 
 CARBON_INTENSITY: Final = LandingTable(
@@ -19,6 +20,7 @@ CARBON_INTENSITY: Final = LandingTable(
         ("published_at", INSTANT),
     ),
     partition="usage_date",
+    ranges={"gco2e_per_kwh": ranges.GRAMS_PER_KWH},
 )
 
 ELECTRICITY_PRICES: Final = LandingTable(
@@ -34,4 +36,5 @@ ELECTRICITY_PRICES: Final = LandingTable(
         ("published_at", INSTANT),
     ),
     partition="usage_date",
+    ranges={"price_per_kwh": ranges.PRICE_PER_KWH},
 )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ingest import ranges
 from ingest.landing_table import COUNT, INSTANT, MONEY, NUMBER, TEXT, LandingTable
 
 SLURM_JOBS: Final = LandingTable(
@@ -39,6 +40,14 @@ SLURM_JOBS: Final = LandingTable(
         ("reported_at", INSTANT),
     ),
     partition="usage_date",
+    ranges={
+        **dict.fromkeys(
+            ("gpu_count", "requested_gpu_count", "node_count", "cpu_count", "restart_count", "elapsed_seconds"),
+            ranges.COUNT,
+        ),
+        **dict.fromkeys(("suspended_seconds", "time_limit_minutes"), ranges.COUNT),
+        "energy_joules": ranges.JOULES,
+    },
 )
 
 JOB_REPORTS: Final = LandingTable(
@@ -71,4 +80,10 @@ JOB_REPORTS: Final = LandingTable(
         ("reported_at", INSTANT),
     ),
     partition="usage_date",
+    ranges={
+        "gpu_count": ranges.UNITS,
+        **dict.fromkeys(("node_count", "recovery_count"), ranges.COUNT),
+        "run_seconds": ranges.SECONDS,
+        "catalogue_cost_usd": ranges.AMOUNT,
+    },
 )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ingest import ranges
 from ingest.landing_table import COUNT, FLAG, INSTANT, TEXT, LandingTable
 
 _SEEN = (
@@ -56,6 +57,10 @@ KUBE_PODS: Final = LandingTable(
         ("last_container_finished_at", INSTANT),  # when no container runs or waits any more
     ),
     partition="usage_date",
+    ranges={
+        **dict.fromkeys(("pod_group_size", "gpu_count", "mig_count", "restart_count"), ranges.COUNT),
+        "exit_code": ranges.SIGNED_COUNT,
+    },
 )
 
 KUBE_POD_GROUPS: Final = LandingTable(
@@ -77,6 +82,9 @@ KUBE_POD_GROUPS: Final = LandingTable(
         ("scheduled_at", INSTANT),
     ),
     partition="usage_date",
+    ranges={
+        **dict.fromkeys(("min_member", "running", "succeeded", "failed", "gpu_count", "mig_count"), ranges.COUNT),
+    },
 )
 
 KUBE_WORKLOADS: Final = LandingTable(
@@ -106,4 +114,7 @@ KUBE_WORKLOADS: Final = LandingTable(
         ("finished_at", INSTANT),
     ),
     partition="usage_date",
+    ranges={
+        **dict.fromkeys(("pod_count", "min_pod_count", "gpu_count", "mig_count", "requeue_count"), ranges.COUNT),
+    },
 )

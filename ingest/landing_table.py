@@ -1,9 +1,12 @@
 """What a landing table is: typed columns, the audit columns that every one carries, and the date it is cut by."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
+
+from ingest.ranges import Range
 
 MONEY: Final = pa.decimal128(38, 18)
 RATE: Final = pa.decimal128(18, 9)
@@ -35,6 +38,8 @@ class LandingTable:
     columns: tuple[tuple[str, pa.DataType], ...]
     partition: str | None
     is_book: bool = False
+    ranges: Mapping[str, Range] = field(default_factory=dict, compare=False)
+    """What each numeric column may be; a book has none: it says what was computed."""
 
     @property
     def schema(self) -> pa.Schema:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ingest import ranges
 from ingest.landing_table import COUNT, INSTANT, MONEY, NUMBER, RATE, TEXT, LandingTable
 
 GPU_PRICES: Final = LandingTable(
@@ -26,6 +27,11 @@ GPU_PRICES: Final = LandingTable(
         ("as_of", INSTANT),  # of the catalogue
     ),
     partition="usage_date",
+    ranges={
+        **dict.fromkeys(("gpu_count", "vcpu_count", "memory_gib"), ranges.UNITS),
+        "tier_start_units": ranges.QUANTITY,
+        "usd_per_hour": ranges.USD_PER_HOUR,
+    },
 )
 
 LLM_CATALOGUE_PRICES: Final = LandingTable(
@@ -40,4 +46,5 @@ LLM_CATALOGUE_PRICES: Final = LandingTable(
         ("as_of", INSTANT),  # of the catalogue
     ),
     partition="usage_date",
+    ranges={"tier_start_tokens": ranges.TIER_TOKENS, "usd_per_mtok": ranges.USD_PER_MTOK},
 )

@@ -26,6 +26,7 @@ from ingest.contracts import (
 from ingest.date_span import DateSpan
 from ingest.home import Home, hold_lock
 from ingest.lake import LakeFile
+from ingest.ranges import name_repair
 from ingest.registry import latest_sql
 from ingest.touched import fill_touched, has_changed, must_redo_all
 
@@ -194,7 +195,26 @@ def _fill_inputs(warehouse: duckdb.DuckDBPyConnection, code_fingerprint: str) ->
 
 
 def _finish_view(table: LandingTable, sql: str) -> str:
-    return latest_sql(sql) if table.name == DELIVERIES.name else sql
+    return latest_sql(sql) if table.name == DELIVERIES.name else keep_in_range_sql(table, sql)
+
+
+def keep_in_range_sql(table: LandingTable, sql: str) -> str:
+    """The rows of a select, of a table's columns, as `ingest.sink` would have landed them.
+
+    What an earlier version landed outside a range is null with its code; a row that would have been refused is left
+    out, but of a bill, which is wrong without it.
+    """
+    if not table.ranges or table.is_book:
+        return sql
+    kept = [f"{bounds.select_sql(name)} as {name}" for name, bounds in table.ranges.items()]
+    codes = ", ".join(
+        f"case when not {bounds.inside_sql(name)} then '{name_repair(name)}' end"
+        for name, bounds in table.ranges.items()
+    )
+    repairs = f"case when concat_ws('', {codes}) = '' then _repairs else concat_ws(',', _repairs, {codes}) end"
+    refusing = [] if table.name in BILL_PERIODS else [name for name in table.ranges if table.ranges[name].refuses]
+    where = " and ".join(["true", *(f"coalesce({table.ranges[name].inside_sql(name)}, true)" for name in refusing)])
+    return f"select * replace ({', '.join(kept)}, {repairs} as _repairs) from ({sql}) where {where}"
 
 
 def _pin_files(warehouse: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[LakeFile]]) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingest.billing.claims import Claim
 from ingest.contracts import LandingTable
 from ingest.quarantine import QuarantineSpool
+from ingest.ranges import name_repair
 
 _SPOOL_BYTES = 48 << 20
 _ROW_GROUP_ROWS = 100_000
@@ -100,7 +102,7 @@ class ObjectSink:
         self._path: Path | None = None
 
     def write(self, batch: pa.Table) -> None:
-        rows = self._spool.add_partition_date(self._conform(batch))
+        rows = self._spool.add_partition_date(self._keep_in_range(self._conform(batch)))
         if self._spool.table.partition is not None and rows.column(rows.num_columns - 1).null_count:
             rows = self._refuse_undated(rows)
         if rows.num_rows == 0:
@@ -170,9 +172,34 @@ class ObjectSink:
                 columns.append(pa.nulls(batch.num_rows, field.type))
         return pa.table(columns, schema=pa.schema(fields))
 
+    def _keep_in_range(self, rows: pa.Table) -> pa.Table:
+        """Numbers outside their column's range are null with a repair code, or their rows are refused."""
+        for name, bounds in self._spool.table.ranges.items():
+            outside = bounds.find_outside(rows, name)
+            if outside is None:
+                continue
+            if bounds.refuses:
+                for row in rows.select(["_position", name]).filter(outside).to_pylist():
+                    self.refuse_row(row["_position"], name, f"out of range: expected {bounds.what}", str(row[name]))
+                self.note_refused_claims({None})
+                rows = rows.filter(pc.invert(outside))  # type: ignore[attr-defined]
+            else:
+                rows = _blank(rows, name, outside)
+        return rows
+
     def _refuse_undated(self, rows: pa.Table) -> pa.Table:
         partition = self._spool.table.partition
         has_date = rows.column(rows.num_columns - 1).is_valid()
-        for position in rows.filter(pa.compute.invert(has_date)).column("_position").to_pylist():  # type: ignore[attr-defined]
+        for position in rows.filter(pc.invert(has_date)).column("_position").to_pylist():  # type: ignore[attr-defined]
             self.refuse_row(position, partition, f"no {partition}: the row's time is missing", "")
         return rows.filter(has_date)
+
+
+def _blank(rows: pa.Table, name: str, outside: pa.ChunkedArray) -> pa.Table:
+    column, repairs = rows.column(name), rows.column("_repairs")
+    coded = pc.binary_join_element_wise(repairs, name_repair(name), ",", null_handling="skip")  # type: ignore[attr-defined]
+    for changed, values in ((name, pa.scalar(None, column.type)), ("_repairs", coded)):
+        field = rows.schema.field(changed)
+        mended = pc.if_else(outside, values, rows.column(changed))  # type: ignore[attr-defined]
+        rows = rows.set_column(rows.schema.get_field_index(changed), field, mended)
+    return rows

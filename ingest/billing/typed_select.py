@@ -6,10 +6,11 @@ becomes null unseen: each row carries the number of the first rule that it break
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from ingest.billing.bill_format import BillFormat, ListShape
-from ingest.contracts import INSTANT, MONEY, TEXT
+from ingest.contracts import BILL_PERIODS, INSTANT, MONEY, TEXT
 
 MONTH_FIRST: Final = "m/d/y"
 DAY_FIRST: Final = "d/m/y"
@@ -30,6 +31,9 @@ _DOLLAR_PATTERN: Final = r"^\s*-?\$-?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?\s*$"
 _LONG_PATTERN: Final = r"^-?[0-9]+\.[0-9]+$"
 _SCIENTIFIC_PATTERN: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d{1,2}\s*$"
 _ENGINE_TYPES: Final = {TEXT: "varchar", INSTANT: "timestamp", MONEY: "decimal(38, 18)"}
+_LONGEST_YEARS: Final = 10
+_LATEST_YEARS: Final = 5  # beyond the present one: commitments are billed ahead
+_FIRST_YEAR: Final = 2000
 _NULLS: Final = ("", "NULL", "null")
 
 AMOUNT_REASON: Final = "not an amount: expected a decimal number below 10^20, such as 12.5 or 1.25e-7"
@@ -295,7 +299,21 @@ def _list_rules(form: BillFormat, present: Sequence[str], date_format: str | Non
     rules += [
         (name, _is_lost(name), LIST_REASON) for name, shape in form.lists.items() if name in present and shape.amounts
     ]
-    return [*rules, *form.rules]
+    return [*rules, *form.rules, *_list_period_rules(form, present)]
+
+
+def _list_period_rules(form: BillFormat, present: Sequence[str]) -> list[tuple[str, str, str]]:
+    """A year that was mistyped spreads a charge over a century, or hides it in a month that nobody looks at."""
+    start, end = BILL_PERIODS[form.table.name]
+    rules: list[tuple[str, str, str]] = []
+    if {start, end} <= set(present):
+        reason = f"more than {_LONGEST_YEARS} years after {form.spell(start)}: no charge is for so long"
+        rules.append((end, f"{end} > {start} + interval {_LONGEST_YEARS} year", reason))
+    if form.period_column in form.instant_columns:
+        latest = datetime.now(UTC).year + _LATEST_YEARS
+        reason = f"a billing period before {_FIRST_YEAR} or after {latest}: no bill is of then"
+        rules.append((form.period_column, f"year({form.period_column}) not between {_FIRST_YEAR} and {latest}", reason))
+    return rules
 
 
 def _is_lost(name: str) -> str:

@@ -8,9 +8,19 @@
     cast(sum({{ amount }}) as decimal(38, 9))
 {%- endmacro %}
 
-{#- Amount in another currency times its rate, rounded once to the nano-dollar. Null rate: null. -#}
+{#- Amount in another currency times its rate, rounded once to the nano-dollar. Null rate: null. What has eleven digits
+    or more before the point is multiplied with nine places: with eighteen it does not fit the product. -#}
 {% macro convert_usd(amount, rate) -%}
-    cast(round(cast({{ amount }} as decimal(38, 18)) * cast({{ rate }} as decimal(18, 9)), 9) as decimal(38, 9))
+    case
+        when abs({{ amount }}) < 10000000000
+            then cast(
+                round(cast({{ amount }} as decimal(38, 18)) * cast({{ rate }} as decimal(18, 9)), 9) as decimal(38, 9)
+            )
+        else cast(
+            round(cast(round({{ amount }}, 9) as decimal(38, 9)) * cast({{ rate }} as decimal(18, 9)), 9)
+            as decimal(38, 9)
+        )
+    end
 {%- endmacro %}
 
 {#- USD as an exact integer of nano-dollars. -#}

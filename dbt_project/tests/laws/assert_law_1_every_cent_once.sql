@@ -1,6 +1,7 @@
 -- Law 1: per provider, account, billing period and cost basis the ledger sums to the source's charges, read losslessly
 -- and rounded once per source and currency. Computed beside the chain: from the delivered lines, the register of owned
--- hardware and the GPU's own energy. What no bill covers (accruals) is none of it.
+-- hardware and the GPU's own energy. What no bill covers (accruals) is none of it, nor is a slice with a line of a
+-- billion USD or more, which is held back whole.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_cost_ledger'}}}) }}
 with delivered as (
     select
@@ -9,6 +10,7 @@ with delivered as (
         charges.billing_account_id,
         charges.billing_period_start_date,
         charges.currency_code,
+        max(greatest({{ costs('abs(coalesce(charges.$, 0))', unit='local') }})) as largest_cost_local,
         {{ costs('sum(charges.$) as $', unit='local') }}
     from {{ ref('int_charges__provider_lines') }} as charges
     group by all
@@ -41,7 +43,9 @@ charged as (
             delivered.currency_code = rates.currency_code
             and rates.to_currency_code = 'USD'
             and {{ is_valid_on('rates', 'delivered.billing_period_start_date') }}
-    where delivered.currency_code = 'USD' or rates.usd_per_unit is not null
+    where
+        (delivered.currency_code = 'USD' or rates.usd_per_unit is not null)
+        and {{ or_null(convert_usd('delivered.largest_cost_local', 'coalesce(rates.usd_per_unit, 1)')) }} < 1000000000
     group by 1, 2, 3
     union all
     select

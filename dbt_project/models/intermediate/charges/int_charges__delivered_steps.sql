@@ -7,8 +7,12 @@ with delivered as (
         billing_period_start_date,
         1 as step_number,
         'delivered' as step,
-        case when is_admitted then 'rate_known' when currency_code is null then 'no_currency' else 'no_fx_rate' end
-            as cause,
+        case
+            when is_admitted then 'rate_known'
+            when currency_code is null then 'no_currency'
+            when currency_code = 'USD' or fx_rate_source is not null then 'amount_too_large'
+            else 'no_fx_rate'
+        end as cause,
         currency_code,
         {{ costs(convert_usd('@_local', 'usd_per_unit') ~ ' as $') }},
         {{ costs(unit='local') }}

@@ -91,10 +91,10 @@ select
     case
         when is_fee then {{ nano_usd('coalesce(consumed_quantity, 0)') }}
         when resource_discount_local < 0
-            then coalesce({{ integer_div(
+            then coalesce({{ or_null(integer_div(
                 nano_usd('abs(consumed_quantity)') ~ ' * ' ~ nano_usd('-resource_discount_local'),
                 nano_usd('abs(gross_cost_local)')
-            ) }}, 0)
+            )) }}, 0)
         when spend_discount_local < 0 then {{ nano_usd('-spend_discount_local') }}
     end as pool_weight,
     billing_period_start_date

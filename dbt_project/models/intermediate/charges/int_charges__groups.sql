@@ -1,5 +1,6 @@
 -- One row per charge group, charge interval and rate, of the billing periods being built: USD to the nano-dollar.
--- A group whose currency has no rate on its period's first day is held back: null USD, `is_admitted` false.
+-- A group whose currency has no rate on its period's first day is held back: null USD, `is_admitted` false. So is each
+-- group of a slice in which one has a billion USD or more, which no row holds.
 with charges as (
     select
         *,
@@ -43,7 +44,7 @@ summed as (
 rated as (
     select
         summed.*,
-        case when summed.currency_code = 'USD' then 1 else fx_rates.usd_per_unit end as usd_per_unit,
+        case when summed.currency_code = 'USD' then 1 else fx_rates.usd_per_unit end as known_usd_per_unit,
         fx_rates.rate_source as fx_rate_source
     from summed
     left join {{ ref('stg_config__fx_rates') }} as fx_rates
@@ -51,6 +52,27 @@ rated as (
             summed.currency_code = fx_rates.currency_code
             and fx_rates.to_currency_code = 'USD'
             and {{ is_valid_on('fx_rates', 'summed.billing_period_start_date') }}
+),
+
+measured as (
+    select
+        *,
+        max(greatest(
+            {{ costs('abs(coalesce($, 0))', unit='local') }}
+        )) over (
+            partition by source_name, provider_name, billing_account_id, billing_period_start_date, currency_code
+        ) as largest_cost_local
+    from rated
+),
+
+admitted as (
+    select
+        *,
+        case
+            when {{ or_null(convert_usd('largest_cost_local', 'known_usd_per_unit')) }} < 1000000000
+                then known_usd_per_unit
+        end as usd_per_unit
+    from measured
 )
 
 select
@@ -89,4 +111,4 @@ select
     fx_rate_source,
     {{ costs(unit='local') }},
     {{ costs(usd(convert_usd('@_local', 'usd_per_unit')) ~ ' as $') }}
-from rated
+from admitted

@@ -5,6 +5,8 @@
 -- quantities, a GPU 9 : core 0.9 : GiB 0.1 · fixed: 95 : 3 : 2. A node without GPUs, and under weights one whose
 -- quantities no holder tells, is split as residual.
 {%- set one = 'cast(1000000000000 as ' ~ wide_integer_type() ~ ')' %}
+{#- Units of a node in millionths: what a weight of a billionth can make of them must fit. -#}
+{%- set most = 'cast(1000000000000000 as ' ~ wide_integer_type() ~ ')' %}
 {%- set not_idle = "case when allocation_kind != 'idle' then " %}
 
 with node_hours as (
@@ -43,8 +45,8 @@ counted as (
         spoken_for.*,
         seen_cards.card_count,
         {{ node_parts(
-            'case when list_$_weight = 0 then 0 else '
-            ~ integer_div('held_@_millionths * list_$_weight', 'held_$_weight') ~ ' end as $_millionths'
+            'case when list_$_weight = 0 then 0 else least('
+            ~ integer_div('held_@_millionths * list_$_weight', 'held_$_weight') ~ ', ' ~ most ~ ') end as $_millionths'
         ) }}
     from spoken_for
     left join seen_cards using (node_key, usage_hour_at)

@@ -50,15 +50,38 @@ counted as (
     group by gpu_uuid, usage_hour_at
 ),
 
+-- A reading above one and a half times the card's board limit, or above 2,000 W where that is unknown, is none.
+readings as (
+    select
+        samples.usage_date,
+        samples.gpu_uuid,
+        samples.sampled_at,
+        cast(max(
+            case when samples.power_watts <= coalesce(devices.tdp_watts * 1.5, 2000) then samples.power_watts end
+        ) as decimal(18, 3)) as power_watts
+    from {{ ref('int_gpu__samples') }} as samples
+    left join {{ ref('int_gpu__devices') }} as devices
+        on
+            samples.usage_date = devices.usage_date
+            and samples.gpu_uuid = devices.gpu_uuid
+    where samples.usage_date in ({{ days_around_touched() }})
+    group by samples.usage_date, samples.gpu_uuid, samples.sampled_at
+),
+
+-- A reading that is missing among others is the one before it, for three samples at most.
 powers as (
     select
         usage_date,
         gpu_uuid,
         sampled_at,
-        cast(max(power_watts) as decimal(18, 3)) as power_watts
-    from {{ ref('int_gpu__samples') }}
-    where usage_date in ({{ days_around_touched() }})
-    group by usage_date, gpu_uuid, sampled_at
+        coalesce(
+            power_watts,
+            lag(power_watts, 1) over card_day,
+            lag(power_watts, 2) over card_day,
+            lag(power_watts, 3) over card_day
+        ) as power_watts
+    from readings
+    window card_day as (partition by usage_date, gpu_uuid order by sampled_at nulls last)
 ),
 
 integrated as (

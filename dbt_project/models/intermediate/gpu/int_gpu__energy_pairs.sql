@@ -48,8 +48,10 @@ select
     deltas.delta_ms,
     deltas.delta_millijoules,
     deltas.is_counter_reset,
-    -- mJ / ms = W. A card cannot draw a fifth more than its board limit: such a step is the counter's error.
-    coalesce(deltas.delta_millijoules * 10 > deltas.delta_ms * devices.tdp_watts * 12, false) as is_implausible
+    -- mJ / ms = W. A card cannot draw a fifth more than its board limit, or than 2,000 W where that is unknown: such a
+    -- step is the counter's error.
+    coalesce(deltas.delta_millijoules * 10 > deltas.delta_ms * coalesce(devices.tdp_watts * 12, 20000), false)
+        as is_implausible
 from deltas
 left join {{ ref('int_gpu__devices') }} as devices
     on

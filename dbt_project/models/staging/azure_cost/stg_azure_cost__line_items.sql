@@ -59,20 +59,24 @@ renamed as (
         case
             when payg_cost_in_billing_currency != 0 then payg_cost_in_billing_currency
             when pay_g_price != 0
-                then cast(quantity * cast(pay_g_price * units_per_priced as decimal(18, 9)) as decimal(38, 18))
+                then {{ or_null(
+                    'cast(quantity * cast(pay_g_price * units_per_priced as decimal(18, 9)) as decimal(38, 18))'
+                ) }}
             when cost_in_billing_currency = 0 then 0
         end as list_cost_local,
         case
             when unit_price != 0
-                then cast(quantity * cast(unit_price * units_per_priced as decimal(18, 9)) as decimal(38, 18))
+                then {{ or_null(
+                    'cast(quantity * cast(unit_price * units_per_priced as decimal(18, 9)) as decimal(38, 18))'
+                ) }}
             when cost_in_billing_currency = 0 then 0
         end as contracted_cost_local,
 
         -- quantities, in consumed_unit
-        cast(
-            quantity * coalesce(cast(pack_count as bigint), 1)
-            * case pack_scale when 'K' then 1000 when 'M' then 1000000 else 1 end as decimal(38, 18)
-        ) as consumed_quantity,
+        {{ or_null(
+            "cast(quantity * coalesce(cast(pack_count as bigint), 1)"
+            ~ " * case pack_scale when 'K' then 1000 when 'M' then 1000000 else 1 end as decimal(38, 18))"
+        ) }} as consumed_quantity,
         case
             when pack_unit is not null then pack_unit
             when lower(meter_name) like '% token%' then 'Tokens'

@@ -28,7 +28,7 @@ renamed as (
 
         -- money, in currency_code, lossless
         amount as billed_cost_local,
-        cast(quantity * cast(list_unit_price as decimal(18, 9)) as decimal(38, 18)) as list_cost_local,
+        {{ or_null('cast(quantity * cast(list_unit_price as decimal(18, 9)) as decimal(38, 18))') }} as list_cost_local,
 
         -- quantities, in consumed_unit
         quantity as consumed_quantity,
