@@ -89,8 +89,7 @@ def land_bills(
             return stream.read(_LONGEST_MANIFEST_BYTES)
 
     try:
-        again = run.find_again(source, kind)
-        plan = plan_deliveries(objects, known, hash_options(source), read_payload, source, again)
+        plan = plan_deliveries(objects, known, hash_options(source), read_payload, source, run.find_again(source, kind))
     except StorageError as error:
         report.note_unreachable([str(error)])
         return
