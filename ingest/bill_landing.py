@@ -7,68 +7,26 @@ arrived first.
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from dataclasses import replace
 from typing import Any, Final, cast
 
-import pyarrow as pa
-
 from ingest import lake, slices
-from ingest.bill_checks import find_fault, find_gap
-from ingest.bill_scopes import name_slice, select_landed, tell_uncovered
+from ingest.acceptances import book_uses
+from ingest.bill_attempt import Attempt, Part, SliceClaim, name_claims, select_slice
+from ingest.bill_judgement import BillJudge, read_delivery_version
+from ingest.bill_scopes import name_slice
+from ingest.bill_through import tell_through_sql
 from ingest.billing.claims import BillKind
 from ingest.config import SourceConfig
 from ingest.deliveries import Delivery, plan_deliveries, tell_vanished
 from ingest.landing_run import LandingRun, SourceReport, hash_options, utc_text
 from ingest.quarantine import QuarantineSpool
 from ingest.read_ahead import ReadAhead
-from ingest.reading import Reading, ReadObject
 from ingest.registry import LANDED, REFUSED, STANDING, SUPERSEDED, RegistryRow, make_row, supersede
-from ingest.source import SourceKind
+from ingest.source import NoBillError, SourceKind
 from ingest.storage import StorageError, StoredObject, open_stream
-from ingest.versions import get_folder, read_version
 
 _LONGEST_MANIFEST_BYTES: Final = 64 << 20
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """One object's rows of one slice."""
-
-    values: tuple[str | None, ...]
-    partition_date: date
-    row_count: int
-    data_through_at: datetime | None
-
-
-@dataclass
-class _Part:
-    """One object of a delivery that was read, with its rows on disk."""
-
-    reading: Reading
-    claims: dict[str, _Claim]
-    had: list[RegistryRow]
-
-    @property
-    def item(self) -> ReadObject:
-        return self.reading.items[0]
-
-    @property
-    def is_bad(self) -> bool:
-        return self.item.refusal is not None or self.item.rows_refused > 0
-
-
-@dataclass
-class _Attempt:
-    """One delivery, its parts read."""
-
-    delivery: Delivery
-    parts: list[_Part]
-    touched: set[str]
-    refused: dict[str, str] = field(default_factory=dict)  # slice key -> why
-    superseded: dict[str, str] = field(default_factory=dict)
-    landed: dict[str, str] = field(default_factory=dict)  # slice key -> version
-    uncovered: dict[str, str] = field(default_factory=dict)  # slice key -> what only the superseded rows tell of
 
 
 def land_bills(
@@ -115,6 +73,7 @@ class _DeliveryLanding:
         self._report = report
         self._ahead = ahead
         self._options_id = hash_options(source)
+        self._judge = BillJudge(run, source, kind, report)
         self._quarantine = self._open_quarantine()
 
     def land(self, delivery: Delivery) -> None:
@@ -137,13 +96,25 @@ class _DeliveryLanding:
             for part in parts:
                 part.reading.remove()
             return
-        attempt = _Attempt(delivery, parts, touched)
-        self._refuse_bad(attempt)
-        self._judge_slices(attempt)
-        self._name_held_back(attempt)
+        attempt = Attempt(delivery, self._pass_over(parts), touched, self._quarantine)
+        self._judge.judge(attempt)
         self._commit(attempt)
         for part in parts:
             part.reading.remove()
+
+    def _pass_over(self, parts: Sequence[Part]) -> list[Part]:
+        """The parts without those that are sound and never held a bill, which are set aside."""
+        no_bills = [
+            part
+            for part in parts
+            if isinstance(part.item.refusal, NoBillError) and not any(row.status == LANDED for row in part.had)
+        ]
+        if not no_bills:
+            return list(parts)
+        self.set_aside([(part.item.stored, str(part.item.refusal)) for part in no_bills])
+        self._run.replace_quarantine(self._source.name, [part.uri for part in no_bills], self._open_quarantine())
+        self._report.deliveries_superseded += len(no_bills)
+        return [part for part in parts if part not in no_bills]
 
     def set_aside(self, objects: Sequence[tuple[StoredObject, str]]) -> None:
         """Remember what is no part of a delivery, so that it is no news the next time."""
@@ -195,143 +166,54 @@ class _DeliveryLanding:
             self._report.messages.append(f"{manifest.uri}: {delivery.note}")
         return [make_row(self._describe(manifest, delivery.version), "", (LANDED, told, 0, 0, 0), None)]
 
-    def _read(self, stored: StoredObject) -> _Part:
+    def _read(self, stored: StoredObject) -> Part:
         run, kind = self._run, self._kind
         reading = self._ahead.take(stored)
         self._quarantine.absorb(reading.quarantine)
         item = reading.items[0]
-        claims: dict[str, _Claim] = {}
+        claims: dict[str, SliceClaim] = {}
         if item.refusal is None and item.unreachable is None:
             sql = slices.scan_spool_sql(kind.table, reading.paths)
             columns = ", ".join(kind.claim_columns)
-            through = slices.DATA_THROUGH_SQL[kind.table.name]
+            through = tell_through_sql(kind.table, stored.modified_at)
             found = run.engine.execute(
-                f"""select {columns}, {kind.table.partition}, count(*), max({through}) from ({sql})
+                f"""select {columns}, {kind.table.partition}, count(*), {through} from ({sql})
                 group by {columns}, {kind.table.partition}"""
             ).fetchall()
             for *values, partition_date, row_count, data_through_at in found:
-                claim = _Claim(tuple(values), partition_date, row_count, data_through_at)
+                claim = SliceClaim(tuple(values), partition_date, row_count, data_through_at)
                 claims[name_slice(self._source, claim.values, partition_date)] = claim
-        return _Part(reading, claims, run.registry.read_source(self._source.name).get(stored.uri, []))
+        return Part(reading, claims, run.registry.read_source(self._source.name).get(stored.uri, []))
 
-    def _refuse_bad(self, attempt: _Attempt) -> None:
-        """Half a bill is a wrong bill: what a bad part claims is refused, and all when its claims are unknown."""
-        for part in attempt.parts:
-            if not part.is_bad:
-                gap = find_gap(self._run, self._kind.table, self._source, part.reading, attempt.delivery)
-                self._refuse(attempt, part.claims or attempt.touched, gap)
-                continue
-            uri, refusal = part.item.stored.uri, part.item.refusal
-            told = refusal.reason if refusal else f"{part.item.rows_refused} malformed row(s), named in quarantine"
-            if refusal is not None:
-                self._quarantine.refuse_object(uri, refusal)
-            self._refuse(attempt, self._list_bad_slices(attempt, part), f"{uri}: {told}")
-
-    def _refuse(self, attempt: _Attempt, keys: Collection[str], why: str | None) -> None:
-        if why is not None:
-            self._report.messages.append(why)
-            attempt.refused |= {key: attempt.refused.get(key, why) for key in keys}
-
-    def _list_bad_slices(self, attempt: _Attempt, part: _Part) -> set[str]:
-        told = part.item.refused_claims
-        if part.item.refusal is not None or not told or None in told:
-            return attempt.touched
-        spoiled = {name_slice(self._source, claim[0], claim[1]) for claim in told if claim is not None}
-        return {*part.claims, *spoiled, *(row.slice_key for row in part.had if row.status == LANDED)}
-
-    def _judge_slices(self, attempt: _Attempt) -> None:
-        for key in sorted(attempt.touched - attempt.refused.keys()):
-            parts = [part for part in attempt.parts if key in part.claims]
-            if not parts:
-                told = f"no file claims {key} any more; what was landed is kept"
-                self._report.messages.append(f"{attempt.delivery.uri}: {told}")
-                continue
-            delivery, stored = attempt.delivery, [part.item.stored for part in parts]
-            version = self._read_version(delivery, stored)
-            others = [
-                row
-                for row in self._run.registry.read_slice(self._kind.table, key)
-                if row.status in STANDING
-                and not (row.source_name == self._source.name and delivery.owns(row.object_uri))
-            ]
-            newest = max(others, key=lambda row: row.version, default=None)
-            if newest is not None and newest.version > version:
-                lost = self._tell_uncovered(key, self._select_slice(key, parts), self._select_landed(key))
-                by = f"{get_folder(newest.object_uri)} of source {newest.source_name}"
-                attempt.superseded[key] = f"superseded by {by}{lost}"
-            elif why := find_fault(self._run, self._kind, key, self._select_slice(key, parts), delivery, stored):
-                self._refuse(attempt, [key], why)
-            else:
-                attempt.landed[key] = version
-                if others:
-                    lost = self._tell_uncovered(key, self._select_landed(key), self._select_slice(key, parts))
-                    attempt.uncovered[key] = lost
-
-    def _select_landed(self, key: str) -> str:
-        return select_landed(self._run, self._kind.table, key)
-
-    def _tell_uncovered(self, key: str, loser_sql: str, winner_sql: str) -> str:
-        told = tell_uncovered(self._run, self._kind, loser_sql, winner_sql)
-        if told:
-            self._report.messages.append(f"{key}: one export superseded another{told}")
-        return told
-
-    def _name_held_back(self, attempt: _Attempt) -> None:
-        for part in attempt.parts:
-            for key in sorted(part.claims.keys() & attempt.refused.keys()):
-                reason = f"{part.claims[key].row_count} rows held back with their delivery: {attempt.refused[key]}"
-                self._quarantine.add(part.item.stored.uri, "delivery", None, None, reason, key)
-
-    def _read_version(self, delivery: Delivery, objects: Sequence[StoredObject]) -> str:
-        return delivery.version if delivery.manifest is not None else read_version(delivery.uri, objects)
-
-    def _select_slice(self, key: str, parts: Sequence[_Part]) -> str:
-        """A select of the slice's rows, stamped with the delivery that they make up together."""
-        values = parts[0].claims[key].values
-        delivery_id = lake.hash_text(
-            self._source.name, key, *sorted(f"{part.item.stored.uri}\n{part.item.stored.etag}" for part in parts)
-        )
-        claims = f"claim_{lake.hash_text(key)}"
-        claim = pa.table(
-            {name: pa.array([value], pa.string()) for name, value in zip(self._kind.claim_columns, values, strict=True)}
-        )
-        self._run.engine.register(claims, claim)
-        paths = [path for part in parts for path in part.reading.paths]
-        partition = self._kind.table.partition
-        matches = " and ".join(f"c.{name} is not distinct from s.{name}" for name in self._kind.claim_columns)
-        return (
-            f"select s.* replace ('{delivery_id}' as _delivery_id) "
-            f"from ({slices.scan_spool_sql(self._kind.table, paths)}) as s semi join {claims} as c on {matches} "
-            f"where s.{partition} = date '{parts[0].claims[key].partition_date}'"
-        )
-
-    def _commit(self, attempt: _Attempt) -> None:
+    def _commit(self, attempt: Attempt) -> None:
         """Data, then quarantine, then registry: killed anywhere, the next run reads the delivery again."""
         run, kind = self._run, self._kind
         rows: list[slices.SliceRows] = []
         for key in attempt.landed:
-            parts = [part for part in attempt.parts if key in part.claims]
+            parts = attempt.list_parts(key)
             day = parts[0].claims[key].partition_date
-            rows.append(slices.SliceRows(lake.hash_text(key), day, self._select_slice(key, parts)))
+            rows_sql = select_slice(run, self._source.name, kind, key, parts)
+            rows.append(slices.SliceRows(lake.hash_text(key), day, rows_sql))
         if rows:
             slices.swap_slices(run.home, run.engine, kind.table, rows)
         for key in attempt.touched:
-            run.engine.unregister(f"claim_{lake.hash_text(key)}")
-        uris = [part.item.stored.uri for part in attempt.parts]
+            run.engine.unregister(name_claims(key))
+        uris = [part.uri for part in attempt.parts]
         if attempt.delivery.manifest is not None:
             uris.append(attempt.delivery.manifest.uri)
         run.replace_quarantine(self._source.name, uris, self._quarantine)
         recorded = [row for part in attempt.parts for row in self._make_rows(attempt, part)]
         run.registry.record([*recorded, *self._supersede(attempt), *self._record_manifest(attempt.delivery)])
+        book_uses(run.home, self._source.name, [loss.fingerprint for loss in attempt.accepted.values()])
 
-    def _supersede(self, attempt: _Attempt) -> list[RegistryRow]:
+    def _supersede(self, attempt: Attempt) -> list[RegistryRow]:
         """The registry rows of objects whose slices this delivery took over, with all else they say."""
         read = {part.item.stored.uri for part in attempt.parts}
         changed: dict[tuple[str, str], dict[str, RegistryRow]] = defaultdict(dict)
         for key in attempt.landed:
             for row in self._run.registry.read_slice(self._kind.table, key):
                 if row.status in STANDING and not (row.source_name == self._source.name and row.object_uri in read):
-                    lost = attempt.uncovered.get(key, "")
+                    lost = f", without what was accepted to go: {loss}" if (loss := attempt.accepted.get(key)) else ""
                     message = f"superseded by {attempt.delivery.uri} of source {self._source.name}{lost}"
                     changed[row.source_name, row.object_uri][key] = supersede(row, message)
         rows: list[RegistryRow] = []
@@ -340,9 +222,9 @@ class _DeliveryLanding:
                 rows.append(by_key.get(row.slice_key, row) if row.status in STANDING else row)
         return rows
 
-    def _make_rows(self, attempt: _Attempt, part: _Part) -> list[RegistryRow]:
+    def _make_rows(self, attempt: Attempt, part: Part) -> list[RegistryRow]:
         """What the registry says of one part from now on; counts it in the report on the way."""
-        version = self._read_version(attempt.delivery, [part.item.stored])
+        version = read_delivery_version(attempt.delivery, [part.item.stored])
         base = self._describe(part.item.stored, version, part.item.sha256)
         rows: list[RegistryRow] = []
         bad_rows = part.item.rows_refused
@@ -350,7 +232,9 @@ class _DeliveryLanding:
             if key not in attempt.touched:
                 continue
             count = claim.row_count
-            if key in attempt.landed:
+            if key in attempt.landed and part.uri in attempt.drafts.get(key, {}):
+                outcome = (SUPERSEDED, attempt.drafts[key][part.uri], 0, 0, 0)
+            elif key in attempt.landed:
                 outcome = (LANDED, None, count, count, 0)
                 base["version"] = attempt.landed[key]
             elif key in attempt.superseded:
@@ -370,7 +254,7 @@ class _DeliveryLanding:
         taken = {row.slice_key for row in rows if row.status != REFUSED}
         return [*rows, *self._list_standing(attempt, part, taken)]
 
-    def _list_standing(self, attempt: _Attempt, part: _Part, taken: Collection[str]) -> list[RegistryRow]:
+    def _list_standing(self, attempt: Attempt, part: Part, taken: Collection[str]) -> list[RegistryRow]:
         """What the part landed before and this delivery did not replace: refused now, or not claimed any more."""
         standing: list[RegistryRow] = []
         for row in part.had:
@@ -383,7 +267,7 @@ class _DeliveryLanding:
                 standing.append(row)
         return standing
 
-    def _count(self, part: _Part, rows: Sequence[RegistryRow]) -> None:
+    def _count(self, part: Part, rows: Sequence[RegistryRow]) -> None:
         report = self._report
         statuses = {row.status for row in rows}
         if REFUSED in statuses:

@@ -1,7 +1,7 @@
 """Exports that cover different parts of one billing account, such as reports of two member accounts.
 
-They stand side by side when each one's source names its `scope`; without it they are versions of one bill, and the
-newer counts. What the newer one then has nothing of is told.
+They stand side by side when each one's source names its `scope`; without it they are versions of one bill, of which
+the newer counts, once a person accepted that what it has nothing of goes.
 """
 
 import json
@@ -11,7 +11,6 @@ from datetime import date
 from typing import Final
 
 from ingest import lake, slices
-from ingest.billing.claims import BillKind
 from ingest.config import SourceConfig
 from ingest.contracts import LandingTable
 from ingest.landing_run import LandingRun
@@ -19,7 +18,6 @@ from ingest.registry import LANDED, SUPERSEDED, RegistryRow, supersede
 from ingest.source import SourceKind
 
 _SCOPE_MARK: Final = "scope "
-_MOST_NAMED: Final = 3
 
 
 def name_slice(source: SourceConfig, values: Sequence[str | None], partition_date: date) -> str:
@@ -65,22 +63,6 @@ def _release(run: LandingRun, released: Sequence[RegistryRow]) -> None:
             replace(supersede(row, "of another scope now"), slice_key="", etag="") if row in released else row
             for row in rows
         ]
-    )
-
-
-def tell_uncovered(run: LandingRun, kind: BillKind, loser_sql: str, winner_sql: str) -> str:
-    """A clause on the sub accounts that only the export which does not count tells of; empty when there is none."""
-    column = kind.sub_account_column
-    found = run.engine.execute(
-        f"""select distinct {column} from ({loser_sql}) where {column} is not null
-        and {column} not in (select {column} from ({winner_sql}) where {column} is not null) order by 1"""
-    ).fetchall()
-    if not found:
-        return ""
-    named = ", ".join(name for (name,) in found[:_MOST_NAMED]) + (", …" if len(found) > _MOST_NAMED else "")
-    return (
-        f", which has nothing of {len(found)} sub account(s) ({named}): where the two cover different parts of the "
-        "account, give each source an options.scope of its own"
     )
 
 

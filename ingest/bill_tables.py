@@ -202,3 +202,38 @@ BILL_PERIODS: Final = {
     INVOICE_LINES.name: ("period_start", "period_end"),
 }
 """The tables of bills, with the columns of a charge's start and end."""
+
+BILL_AMOUNTS: Final = {
+    FOCUS_CHARGES.name: (("billed_cost", "effective_cost"), "billing_currency"),
+    AWS_CUR_LINE_ITEMS.name: (("line_item_unblended_cost",), "line_item_currency_code"),
+    GCP_BILLING_ROWS.name: (("cost",), "currency"),
+    AZURE_COST_ROWS.name: (("cost_in_billing_currency",), "billing_currency"),
+    OCI_COST_ROWS.name: (("cost_my_cost",), "cost_currency_code"),
+    INVOICE_LINES.name: (("amount",), "currency"),
+}
+"""The tables of bills, with the columns of what is charged, the first as billed, and of its currency."""
+
+BILL_LINES: Final = {
+    FOCUS_CHARGES.name: ((), ("invoice_id", "invoice_detail_id")),
+    AWS_CUR_LINE_ITEMS.name: (
+        (  # AWS promises an id that is unique in one file of an export
+            "identity_line_item_id",
+            "identity_time_interval",
+            "line_item_line_item_type",
+            "line_item_usage_account_id",
+            "line_item_product_code",
+            "line_item_usage_type",
+            "line_item_operation",
+            "line_item_resource_id",
+        ),
+        ("bill_invoice_id",),
+    ),
+    AZURE_COST_ROWS.name: ((), ("invoice_id", "previous_invoice_id")),
+    OCI_COST_ROWS.name: (
+        ("line_item_reference_no", "line_item_interval_usage_start", "product_resource_id", "cost_product_sku"),
+        (),
+    ),
+    INVOICE_LINES.name: (("line_id", "invoice_id", "charge_type"), ()),
+}
+"""The tables of bills whose lines can be told, with the columns that tell one line from another, the first never null
+where it does (none: all that the line says), and those that a draft has not yet, the first that of the invoice."""

@@ -13,6 +13,8 @@ import pyarrow as pa
 from ingest import ranges
 from ingest.bill_tables import AWS_CUR_LINE_ITEMS as AWS_CUR_LINE_ITEMS
 from ingest.bill_tables import AZURE_COST_ROWS as AZURE_COST_ROWS
+from ingest.bill_tables import BILL_AMOUNTS as BILL_AMOUNTS
+from ingest.bill_tables import BILL_LINES as BILL_LINES
 from ingest.bill_tables import BILL_PERIODS as BILL_PERIODS
 from ingest.bill_tables import FOCUS_CHARGES as FOCUS_CHARGES
 from ingest.bill_tables import GCP_BILLING_ROWS as GCP_BILLING_ROWS

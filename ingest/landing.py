@@ -30,6 +30,7 @@ from ingest.server_landing import land_windows, list_due_windows
 from ingest.source import SourceKind
 from ingest.stocktaking import describe_lost_rows, heal_lake, write_stocks
 from ingest.storage import StorageError, StoredObject, list_objects
+from ingest.unlanded import list_unlanded
 
 _VACUUM_SECONDS: Final = 7 * 86_400
 
@@ -42,8 +43,13 @@ class LandingReport:
 
     @property
     def has_refusals(self) -> bool:
-        """True while a source, delivery or config file stands refused, or lost rows could not be read again."""
-        return any(report.deliveries_refused or report.is_stale or report.has_lost for report in self.sources)
+        """True while a source, delivery or config file stands refused, landed nothing where it should have, or lost
+        rows that could not be read again.
+        """
+        return any(
+            report.deliveries_refused or report.is_stale or report.unlanded or report.has_lost
+            for report in self.sources
+        )
 
 
 def count_changes(home: Home) -> dict[str, int]:
@@ -139,12 +145,10 @@ def _land_source(run: LandingRun, source: SourceConfig, kind: SourceKind) -> Sou
     run.replace_quarantine(source.name, {source.location} - {item.uri for item in objects}, spool)
     if not report.is_stale and not is_server(source.location):
         _land_objects(run, source, kind, objects, report)
-    ends = [
-        row.data_through_at
-        for rows in run.registry.read_source(source.name).values()
-        for row in rows
-        if row.data_through_at is not None
-    ]
+    known = run.registry.read_source(source.name)
+    if not report.is_stale:
+        report.unlanded = list_unlanded(run.home, source, known, {item.uri for item in objects})
+    ends = [row.data_through_at for rows in known.values() for row in rows if row.data_through_at is not None]
     report.data_through_at = max(ends, default=None)
     if lost := run.registry.list_lost().get(source.name):
         report.has_lost = True

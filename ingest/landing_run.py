@@ -45,6 +45,9 @@ class SourceReport:
     data_through_at: datetime | None = None
     """UTC, naive as in the lake: the latest end of a row that this source ever landed."""
 
+    unlanded: list[str] = field(default_factory=list)
+    """What should have landed and did not, though no object stands refused."""
+
     is_stale: bool = False
     """True when the source, or some of what it lists, could not be had: what it landed before stands."""
 

@@ -13,6 +13,7 @@ JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises of a text: no JSON, a string that is not UTF-8, brackets without an end."""
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_PARQUET_MAGIC: Final = b"PAR1"
 _READ_BYTES: Final = 1 << 20
 _BLOCK_BYTES: Final = 8 << 20  # also bounds what one gzip block may expand to at a time
 _LONGEST_LINE_BYTES: Final = 64 << 20
@@ -32,14 +33,19 @@ class _Readable(Protocol):
 def iterate_blocks(source_object: SourceObject) -> Iterator[bytes]:
     """Yield the object's bytes in blocks of at most 8 MiB.
 
-    Raises `ObjectRefusedError` for an empty object and for gzip that is truncated or damaged.
+    Raises `ObjectRefusedError` for an empty object, for Parquet, and for gzip that is truncated or damaged.
     """
     with source_object.path.open("rb") as file:
-        head = file.read(2)
+        head = file.read(len(_PARQUET_MAGIC))
         file.seek(0)
         if not head:
             raise ObjectRefusedError("the object is empty (0 bytes): deliver it again, or remove it from the source")
-        if head == _GZIP_MAGIC:
+        if head == _PARQUET_MAGIC:
+            raise ObjectRefusedError(
+                "is Parquet, where text is read: choose JSON lines (or JSON, or CSV where the kind reads it) as the "
+                "file type of the export, and let `location` name the folder that has them"
+            )
+        if head.startswith(_GZIP_MAGIC):
             yield from _iterate_gunzipped(file)
             return
         while block := file.read(_BLOCK_BYTES):

@@ -39,6 +39,10 @@ class ObjectRefusedError(Exception):
         self.found = found
 
 
+class NoBillError(ObjectRefusedError):
+    """The object is sound and holds no bill, such as another dataset of the same export: it is set aside by name."""
+
+
 @dataclass(frozen=True)
 class Window:
     """A span of what a server has, `[start, end)`, aware UTC: what one delivery of it is."""

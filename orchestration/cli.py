@@ -349,19 +349,24 @@ def statement(
 @click.option("--deep", is_flag=True, help="Read every file of the lake, too.")
 def doctor(command: _Command, deep: bool) -> int:
     """Say what is wrong with the home, and how to fix it. Changes nothing."""
-    from orchestration.doctor import State, examine_home
+    from orchestration.doctor import examine_home
+    from orchestration.findings import print_findings
 
-    marks = {State.FINE: "[green]fine [/]", State.NOTE: "[yellow]note [/]", State.WRONG: "[red]wrong[/]"}
-    wrong = 0
-    for finding in examine_home(command.home, deep=deep):
-        command.console.print(
-            f"{marks[finding.state]} [bold]{escape(finding.area)}[/]: {escape(finding.text)}", soft_wrap=True
-        )
-        if finding.mend and finding.state is not State.FINE:
-            command.console.print(f"      mend: {escape(finding.mend)}", soft_wrap=True)
-        wrong += finding.state is State.WRONG
-    command.console.print(f"{wrong} things are wrong." if wrong else "Nothing is wrong.")
-    return FAILED if wrong else 0
+    return FAILED if print_findings(command.console, examine_home(command.home, deep=deep)) else 0
+
+
+@main.command()
+@click.argument("source_name", metavar="SOURCE")
+@click.option("--reason", required=True, help="Why; kept in the books.")
+@_home_command
+def accept(command: _Command, source_name: str, reason: str) -> None:
+    """Accept what waits of a source: a bill held back since it shrinks lands on the next run, rows in quarantine are
+    acknowledged as they are, and rows that the lake lost are given up.
+    """
+    from orchestration.accepting import accept_all
+
+    for told in accept_all(command.home, source_name, reason):
+        command.console.print(f"accepted {escape(told)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import dagster as dg
 
 from ingest.home import Home, open_home
 from orchestration.assets.delivery import make_delivery_assets
-from orchestration.assets.landing import list_sources, make_landing_assets
+from orchestration.assets.landing import make_landing_assets
 from orchestration.assets.warehouse import FolderTranslator, make_dbt_resource, make_warehouse_assets
 from orchestration.dbt_runtime import ensure_manifest
+from orchestration.landed import list_sources
 from orchestration.resources import HomeResource, SilentProgress
 from orchestration.schedules import BACKFILL, DAILY, EVERYTHING, REFRESH
 from orchestration.sensors import new_objects

@@ -3,12 +3,11 @@
 import importlib.metadata
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from delivery.publish import MARTS_FILE, is_published, read_build_id
 from delivery.report import read_report_build
+from ingest import lake
 from ingest.books import BooksError, list_closes, verify_close
 from ingest.config import ConfigError, SourceConfig, is_server, load_sources
 from ingest.contracts import DATED_FACTS, POLICY_FACTS
@@ -16,40 +15,21 @@ from ingest.dated_facts import read_dated_fact
 from ingest.disposable import find_warehouse_damage
 from ingest.home import Home, LockHeldError, hold_lock
 from ingest.kinds import KINDS
+from ingest.registry import Registry
 from ingest.server_landing import reach_server
 from ingest.stock import COPIED_TABLES
 from ingest.stocktaking import Damage, describe_lost, list_damages, list_gaps
 from ingest.storage import StorageError, list_objects
+from ingest.unlanded import list_unlanded
 from ingest.validity import Validity, find_overlaps
 from orchestration.build_state import NotBuiltError, read_built
-from orchestration.landed import (
-    LATE_AFTER,
-    SourceTotals,
-    find_newest_end,
-    read_quarantine_reasons,
-    read_set_aside,
-    read_source_totals,
-)
+from orchestration.findings import Finding, State
+from orchestration.landed import SourceTotals, read_now, read_quarantine_reasons, read_set_aside, read_source_totals
+from orchestration.money_check import examine_money
 from orchestration.price_check import read_price_disagreements
 
 _SHOWN_PRICES: Final = 5
 _PACKAGES: Final = ("wattledger", "dagster", "dagster-dbt", "dbt-core", "dbt-duckdb", "duckdb", "deltalake", "polars")
-
-
-class State(StrEnum):
-    """How one finding stands. Only `wrong` makes the doctor's exit code 1."""
-
-    FINE = "fine"
-    NOTE = "note"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True)
-class Finding:
-    area: str
-    state: State
-    text: str
-    mend: str = ""
 
 
 def examine_home(home: Home, *, deep: bool = False) -> Iterator[Finding]:
@@ -63,11 +43,13 @@ def examine_home(home: Home, *, deep: bool = False) -> Iterator[Finding]:
         return  # all that follows asks the registry and the books
     totals = {source.source_name: source for source in read_source_totals(home)}
     yield from _examine_sources(home, totals)
-    yield from (Finding(f"source {item.source_name}", State.NOTE, str(item)) for item in read_set_aside(home))
+    for item in read_set_aside(home):
+        yield Finding(f"source {item.source_name}", State.NOTE if item.may_lose else State.FINE, str(item))
     yield from _examine_quarantine(home, totals)
     yield from _examine_prices(home)
     yield from _examine_books(home)
     yield from _examine_build(home)
+    yield from examine_money(home)
 
 
 def _list_versions() -> str:
@@ -152,28 +134,30 @@ def _examine_sources(home: Home, totals: dict[str, SourceTotals]) -> Iterator[Fi
         return  # said above
     if not sources:
         yield Finding("sources", State.WRONG, "sources.yml names no source", f"add one to {home.sources_path}")
-    newest = find_newest_end(totals.values())
+    now, unlanded = read_now(totals.values()), _list_unlanded(home, sources)
     for source in sources:
+        area = f"source {source.name}"
         yield _examine_location(source, home)
-        landed = totals.get(source.name)
-        if landed and landed.silence:
-            yield Finding(
-                f"source {source.name}", State.NOTE, landed.silence, "see whether it was silent then, or its export is"
-            )
-        if landed is None:
-            yield Finding(f"source {source.name}", State.NOTE, "nothing of it has landed yet", "wattledger run")
-        elif (
-            newest
-            and landed.data_through_at
-            and not landed.is_reference
-            and newest - landed.data_through_at > LATE_AFTER
-        ):
-            yield Finding(
-                f"source {source.name}",
-                State.NOTE,
-                f"stale: its data ends {landed.data_through_at:%Y-%m-%d %H:%M}, another's {newest:%Y-%m-%d %H:%M} UTC",
-                "see whether its export still runs",
-            )
+        landed = totals[source.name]
+        if landed.silence:
+            yield Finding(area, State.NOTE, landed.silence, "see whether it was silent then, or its export is")
+        if landed.object_count == 0:
+            yield Finding(area, State.NOTE, "nothing of it has landed yet", "wattledger run")
+        for told in unlanded.get(source.name, ()):
+            yield Finding(area, State.WRONG, told, "see whether its kind and location are the right ones")
+        if staleness := landed.tell_staleness(now):
+            yield Finding(area, State.NOTE, staleness, "see whether its export still runs")
+
+
+def _list_unlanded(home: Home, sources: Sequence[SourceConfig]) -> dict[str, list[str]]:
+    with lake.open_engine(home) as engine:
+        registry = Registry(home, engine)
+    known = {source.name: registry.read_source(source.name) for source in sources}
+    return {
+        source.name: list_unlanded(home, source, known[source.name], known[source.name])
+        for source in sources
+        if known[source.name]
+    }
 
 
 def _examine_location(source: SourceConfig, home: Home) -> Finding:
@@ -202,10 +186,14 @@ def _examine_quarantine(home: Home, totals: dict[str, SourceTotals]) -> Iterator
             "mend or remove the objects named below, then `wattledger run`",
         )
     for reason in read_quarantine_reasons(home):
+        accepted = f", {reason.entry_count - reason.waiting_count:,} of them accepted"
+        accept = f', or leave it so: wattledger accept {reason.source_name} --reason "…"'
         yield Finding(
             "quarantine",
-            State.NOTE,
-            f"{reason.source_name}: {reason.entry_count:,} x {reason.reason}, last in {reason.last_object_uri}",
+            State.NOTE if reason.waiting_count else State.FINE,
+            f"{reason.source_name}: {reason.entry_count:,} x {reason.reason}, last in {reason.last_object_uri}"
+            + (accepted if reason.waiting_count < reason.entry_count else ""),
+            "fix it at the source" + (accept if reason.is_acceptable else ""),
         )
 
 

@@ -14,10 +14,11 @@ from ingest.disk import needing_space
 from ingest.disposable import set_aside_warehouse, tells_of_corruption
 from ingest.home import Home
 from orchestration.assets.delivery import DAILY_EMAILS, PUBLISHED_MARTS, REPORT, EmailsConfig, make_delivery_assets
-from orchestration.assets.landing import list_sources, make_landing_assets
+from orchestration.assets.landing import make_landing_assets
 from orchestration.assets.measures import NOTES, TROUBLES
 from orchestration.build_state import plan_build, read_built
 from orchestration.dbt_runtime import DbtError, ensure_manifest
+from orchestration.landed import list_sources
 from orchestration.resources import AgainConfig, ProgressListener
 from orchestration.runs import HomeRuns
 

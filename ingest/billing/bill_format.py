@@ -1,7 +1,7 @@
 """What tells one tabular bill format from another: its columns by name, which must be there, and what must hold."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -67,6 +67,10 @@ class BillFormat:
     period_sql: str = ""
     """SQL of the first day of a billing period over the contract's columns, where the column is no instant."""
 
+    other_datasets: Mapping[str, str] = field(default_factory=dict)
+    """Columns that only another dataset of the format has, simplified, and its name: such a file is no bill where it
+    lacks a column that every bill has."""
+
     has_records: bool = False
     """Its files may be JSON lines, and records in Parquet, whose fields are columns."""
 
@@ -94,6 +98,11 @@ class BillFormat:
     def find_column(self, header: str) -> str | None:
         """The contract column that a header names, in whatever case and with whatever separators."""
         return self._column_by_key.get(_simplify(header))
+
+    def find_other_dataset(self, header: Iterable[str]) -> str | None:
+        """The dataset of the format that a file without a bill's columns is."""
+        names = {_simplify(name) for name in header}
+        return next((dataset for column, dataset in self.other_datasets.items() if column in names), None)
 
     def find_key(self, header: str) -> tuple[str, str] | None:
         """The contract column of JSON that a header's column is a part of, and its key there."""

@@ -50,6 +50,12 @@ FOCUS: Final = BillFormat(
             "currency, such as Credits or Databricks DBUs",
         ),
     ),
+    other_datasets={
+        "contractcommitmentid": "Contract Commitment",
+        "invoicedetailgrain": "Invoice Detail",
+        "invoicedetailcreated": "Invoice Detail",
+        "billingperiodstatus": "Billing Period",
+    },
     repairs=(
         ("derived_billing_period_end", "billing_period_end is null"),
         ("derived_provider_name", "provider_name is null and service_provider_name is not null"),

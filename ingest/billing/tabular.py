@@ -22,7 +22,7 @@ from ingest.billing.json_lines import batch_lines, is_json
 from ingest.billing.typed_select import SourceColumns
 from ingest.failures import describe_failure
 from ingest.payload import iterate_blocks
-from ingest.source import ObjectRefusedError, RowSink, SourceObject
+from ingest.source import NoBillError, ObjectRefusedError, RowSink, SourceObject
 
 _ROWS_PER_BATCH: Final = 20_000
 _HEADER_BYTES: Final = 1 << 20
@@ -282,6 +282,8 @@ def _match_columns(form: BillFormat, header: list[str], defaults: Mapping[str, s
         known[label] = f"c{index}"
     missing = [name for name in form.required if name not in spelled and name not in defaults]
     if missing:
+        if (dataset := form.find_other_dataset(header)) is not None:
+            raise NoBillError(f"the {dataset} dataset of {form.name}, and no bill")
         names = ", ".join(form.spell(name) for name in missing)
         shown = ", ".join(header)
         raise ObjectRefusedError(

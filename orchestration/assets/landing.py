@@ -1,12 +1,14 @@
 """Sources and the lake's tables as assets, landed in one step: what is refused is a failed check, never an error."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
 
 import dagster as dg
 
-from ingest.config import ConfigError, SourceConfig, load_sources
+from ingest.acceptances import ROWS, Standing, list_unaccepted
+from ingest.config import SourceConfig
 from ingest.contracts import DATED_FACTS, DELIVERIES, LLM_PRICES, QUARANTINE, LandingTable, landing_tables
 from ingest.dated_facts import get_fact_path
 from ingest.fact_landing import CONFIG_SOURCE
@@ -25,7 +27,7 @@ from orchestration.assets.sources import (
     name_source_key,
     report_sources,
 )
-from orchestration.landed import read_quarantine_reasons, read_source_totals
+from orchestration.landed import list_sources, read_quarantine_reasons, read_source_totals
 from orchestration.resources import AgainConfig, HomeResource, ProgressListener
 
 EVERY_ROW_LANDED: Final = "every_row_landed"
@@ -43,14 +45,6 @@ _DESCRIPTIONS: Final = {
 def name_key(table_name: str) -> dg.AssetKey:
     """The asset of a landing table; dbt's sources name the same."""
     return dg.AssetKey(["raw", table_name])
-
-
-def list_sources(home: Home) -> tuple[SourceConfig, ...]:
-    """The sources of sources.yml; none while it cannot be read, which landing says when it runs."""
-    try:
-        return load_sources(home, KINDS).sources
-    except ConfigError:
-        return ()
 
 
 def make_landing_assets(sources: Sequence[SourceConfig]) -> list[dg.AssetsDefinition]:
@@ -84,7 +78,7 @@ def make_landing_assets(sources: Sequence[SourceConfig]) -> list[dg.AssetsDefini
             EVERY_ROW_LANDED,
             asset=name_key(name),
             blocking=False,
-            description="No row of what was read in this run went to quarantine.",
+            description="No row stands in quarantine that nobody accepted (`wattledger accept SOURCE`).",
         )
         for name in checked
     ]
@@ -113,8 +107,9 @@ def make_landing_assets(sources: Sequence[SourceConfig]) -> list[dg.AssetsDefini
             for source in report.sources:
                 context.log.info("\n".join([describe_report(source), *source.messages]))
             yield from report_sources(opened, [source for source in report.sources if source.source_name in chosen])
+            waiting = [item for item in list_unaccepted(opened) if item.subject == ROWS]
             for name in (name for name in names if name in selected):
-                yield from _report_table(opened, landing_tables()[name], report)
+                yield from _report_table(opened, landing_tables()[name], report, waiting)
 
     return [landing]
 
@@ -137,7 +132,7 @@ def _describe_table(name: str) -> str:
     return f"HOME/config/{name.removeprefix('config_')} as landed: dated facts that people keep."
 
 
-def _report_table(home: Home, table: LandingTable, report: LandingReport) -> Iterator[Any]:
+def _report_table(home: Home, table: LandingTable, report: LandingReport, waiting: Sequence[Standing]) -> Iterator[Any]:
     key = name_key(table.name)
     files = list_files(home, table)
     metadata: dict[str, Any] = {"dagster/row_count": sum(file.row_count for file in files), "files": len(files)}
@@ -176,22 +171,29 @@ def _report_table(home: Home, table: LandingTable, report: LandingReport) -> Ite
     refused = list(chain.from_iterable(list_troubles(source) for source in sources))
     refused += [message for name in fact_names for message in _list_fact_messages(home, name, report)]
     yield make_trouble_result(key, NOTHING_REFUSED, refused, dg.AssetCheckSeverity.ERROR)
-    quarantined = sum(source.rows_quarantined for source in sources)
+    of_table = [item for item in waiting if item.source_name in {source.source_name for source in sources}]
     yield dg.AssetCheckResult(
         asset_key=key,
         check_name=EVERY_ROW_LANDED,
-        passed=quarantined == 0,
+        passed=not of_table,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"rows_quarantined": quarantined, NOTES: dg.MetadataValue.json(_list_quarantined(sources))},
+        metadata={
+            "rows_quarantined": sum(source.rows_quarantined for source in sources),
+            "rows_to_accept": sum(item.entry_count for item in of_table),
+            NOTES: dg.MetadataValue.json(_list_waiting(of_table)),
+        },
     )
 
 
-def _list_quarantined(sources: Sequence[SourceReport]) -> list[str]:
+def _list_waiting(waiting: Sequence[Standing]) -> list[str]:
+    """How many rows of each source stand in quarantine that nobody accepted."""
+    counts: Counter[str] = Counter()
+    for item in waiting:
+        counts[item.source_name] += item.entry_count
     return [
-        f"{source.source_name}: {source.rows_quarantined:,} of {source.rows_read:,} rows read are in quarantine: "
-        "`wattledger doctor` says why"
-        for source in sources
-        if source.rows_quarantined
+        f"{name}: {count:,} row(s) stand in quarantine; `wattledger doctor` names why, `wattledger accept {name}` "
+        "acknowledges them"
+        for name, count in counts.items()
     ]
 
 

@@ -1,7 +1,6 @@
 """The sources of sources.yml as assets: what each one delivered, how far its data reaches, and what was refused."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 import dagster as dg
@@ -10,7 +9,7 @@ from ingest.config import SourceConfig
 from ingest.home import Home
 from ingest.landing import SourceReport
 from orchestration.assets.measures import NOTES, make_trouble_result, show_instant
-from orchestration.landed import LATE_AFTER, find_newest_end, read_source_totals
+from orchestration.landed import read_now, read_source_totals
 
 NOTHING_REFUSED: Final = "nothing_refused"
 DATA_IS_CURRENT: Final = "data_is_current"
@@ -41,7 +40,7 @@ def make_source_checks(sources: Sequence[SourceConfig]) -> list[dg.AssetCheckSpe
     """Two checks a source; neither stops a build."""
     texts = {
         NOTHING_REFUSED: "No object of the source stands refused, and it could be listed or asked.",
-        DATA_IS_CURRENT: "Its data ends no more than two days before that of the source whose data ends last.",
+        DATA_IS_CURRENT: "Its data ends no more than two days ago, that of an invoice no more than forty.",
     }
     return [
         dg.AssetCheckSpec(name, asset=name_source_key(source.name), blocking=False, description=text)
@@ -53,7 +52,7 @@ def make_source_checks(sources: Sequence[SourceConfig]) -> list[dg.AssetCheckSpe
 def report_sources(home: Home, chosen: Sequence[SourceReport]) -> Iterator[Any]:
     """A materialisation for each source that was reached, and its checks."""
     totals = {source.source_name: source for source in read_source_totals(home)}
-    newest = find_newest_end(totals.values())
+    now = read_now(totals.values())
     for source in chosen:
         key = name_source_key(source.source_name)
         if not source.is_stale:
@@ -70,27 +69,22 @@ def report_sources(home: Home, chosen: Sequence[SourceReport]) -> Iterator[Any]:
             )
         yield make_trouble_result(key, NOTHING_REFUSED, list_troubles(source), dg.AssetCheckSeverity.ERROR)
         through = source.data_through_at
-        is_dated = through is not None and not totals[source.source_name].is_reference
-        behind = newest - through if newest is not None and through is not None and is_dated else timedelta()
+        staleness = totals[source.source_name].tell_staleness(now)
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name=DATA_IS_CURRENT,
-            passed=behind <= LATE_AFTER and not source.is_stale,
+            passed=staleness is None and not source.is_stale,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
                 "data_through": show_instant(through),
-                "hours_behind_newest_source": round(behind / timedelta(hours=1), 1),
-                NOTES: dg.MetadataValue.json(_list_lateness(source, behind)),
+                NOTES: dg.MetadataValue.json(_list_lateness(source, staleness)),
             },
         )
 
 
-def _list_lateness(source: SourceReport, behind: timedelta) -> list[str]:
+def _list_lateness(source: SourceReport, staleness: str | None) -> list[str]:
     """That the data of a source that was reached ends too early; who was not reached is a trouble already."""
-    if source.is_stale or behind <= LATE_AFTER:
-        return []
-    through = show_instant(source.data_through_at)
-    return [f"{source.source_name}: its data ends {behind.days} days before the newest source's, at {through}"]
+    return [] if source.is_stale or staleness is None else [f"{source.source_name}: {staleness}"]
 
 
 def describe_report(source: SourceReport) -> str:
@@ -106,8 +100,8 @@ def describe_report(source: SourceReport) -> str:
 
 
 def list_troubles(source: SourceReport) -> list[str]:
-    """What of a source was refused or could not be reached, in a person's words."""
-    if not (source.deliveries_refused or source.is_stale or source.has_lost):
-        return []
-    messages = source.messages or [f"{source.deliveries_refused} objects stand refused"]
+    """What of a source was refused, did not land or could not be reached, in a person's words."""
+    messages = list(source.unlanded)
+    if source.deliveries_refused or source.is_stale or source.has_lost:
+        messages += source.messages or [f"{source.deliveries_refused} objects stand refused"]
     return [f"{source.source_name}: {message}" for message in messages]

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
+from ingest.acceptances import accept_source
 from ingest.billing.manifests import ManifestError, find_governing, find_part, list_areas, read_manifest
 from ingest.contracts import AWS_CUR_LINE_ITEMS, DELIVERIES, QUARANTINE
 from ingest.home import Home
@@ -110,6 +111,7 @@ def test_a_part_is_found_where_the_export_lies_and_nowhere_else(manifest: str, k
 
 def test_an_overwritten_export_is_what_its_manifest_names(home: Home):
     configure(home, CUR_SOURCE)
+    home.policies_path.write_text("landing: {shrink_share: 1}\n")
     folder = home.path / "exports/hourly"
     write_export(folder, {"hourly-1.csv.gz": ONE, "hourly-2.csv.gz": TWO, "hourly-3.csv.gz": THREE})
     age(folder, 100)
@@ -126,13 +128,16 @@ def test_an_overwritten_export_is_what_its_manifest_names(home: Home):
     assert count_changes(home)["cur"] == 0
 
 
-def test_a_part_that_is_named_no_more_leaves_the_bill(home: Home):
+def test_a_part_that_is_named_no_more_leaves_the_bill_once_that_is_accepted(home: Home):
     configure(home, CUR_SOURCE)
     folder = home.path / "exports/hourly"
     manifest = write_export(folder, {"hourly-1.csv.gz": ONE, "hourly-2.csv.gz": TWO})
     land(home)
     document = json.loads(manifest.read_text())
     manifest.write_text(json.dumps(document | {"dataFiles": document["dataFiles"][1:]}))
+    assert "2 USD instead of 3 USD" in land_cur(home).messages[0]
+    assert unblended(home) == Decimal(3)
+    accept_source(home, "cur", "the first part was a copy")
     assert land_cur(home).deliveries_refused == 0
     assert unblended(home) == Decimal(2)
 
@@ -262,8 +267,8 @@ def test_of_two_exports_of_one_payer_and_month_the_newer_counts(home: Home):
         assert unblended(home) == Decimal(2)
     (message,) = query(home, DELIVERIES, "message where object_uri like '%old-1.csv.gz'")[0]
     assert "superseded by" in message
-    noted = [finding.text for finding in examine_home(home) if finding.state is State.NOTE]
-    assert any("cur: 1 set aside, superseded by" in text and "old-1.csv.gz" in text for text in noted)
+    found = [finding.text for finding in examine_home(home) if finding.state is State.FINE]  # nothing is lost by it
+    assert any("cur: 1 set aside, superseded by" in text and "old-1.csv.gz" in text for text in found)
     shutil.rmtree(home.path / "exports/new")
     assert land_cur(home).deliveries_refused == 0
     assert unblended(home) == Decimal(2)

@@ -78,8 +78,8 @@ def test_the_months_bill_is_the_files_whatever_its_lines_are_of(home: Home):
     months = select(home, "billing_period_date::text, amount")
     assert months == [("2026-08-01", Decimal("14342.40")), ("2026-09-01", Decimal("14342.40")), ("2026-09-01", -40)]
     # Issued, it replaces its draft.
-    land_invoice(home, line(invoice_id="INV-10", quantity="1", amount="2.49"))
-    assert select(home, "invoice_id, amount")[1:] == [("INV-10", Decimal("2.49"))]
+    land_invoice(home, line(invoice_id="INV-10"), refund.replace("INV-9", "INV-10"))
+    assert select(home, "invoice_id")[1:] == [("INV-10",), ("INV-10",)]
 
 
 @pytest.mark.parametrize(

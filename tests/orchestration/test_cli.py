@@ -122,7 +122,7 @@ def test_the_doctor_names_each_thing_that_is_wrong_and_its_mend(tmp_path: Path):
     assert "fx_rates.csv:2" in result.output
     assert "warehouse.duckdb holds no build" in result.output
     assert "mend: correct its location" in result.output
-    assert "4 things are wrong" in result.output
+    assert "4 things are wrong, 2 to look at." in result.output
 
 
 def test_the_doctor_says_who_holds_the_lock(tmp_path: Path):

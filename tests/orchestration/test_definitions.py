@@ -4,16 +4,19 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from ingest.acceptances import accept_source
 from ingest.contracts import landing_tables
 from ingest.home import Home, create_home
 from orchestration.assets.delivery import PUBLISHED_MARTS
-from orchestration.assets.landing import list_sources, make_landing_assets, name_key
+from orchestration.assets.landing import EVERY_ROW_LANDED, make_landing_assets, name_key
 from orchestration.assets.sources import DATA_IS_CURRENT, NOTHING_REFUSED, name_source_key
+from orchestration.landed import list_sources
 from orchestration.resources import HomeResource
 from orchestration.runs import open_instance, prepare_instance_dir
 from orchestration.schedules import DAILY
@@ -238,8 +241,10 @@ def list_failed_checks(result: dg.ExecuteInProcessResult) -> set[tuple[dg.AssetK
 
 def test_a_source_is_an_asset_that_lands_alone_and_says_how_far_its_data_reaches(tmp_path: Path):
     home = create_home(tmp_path / "home")
-    for name, day in (("early", 1), ("late", 4)):
-        (home.path / f"{name}.jsonl").write_text(request(name, day) + "\n")
+    today = datetime.now(UTC).date()
+    days = {"early": today - timedelta(days=4), "late": today - timedelta(days=1)}
+    for name, day in days.items():
+        (home.path / f"{name}.jsonl").write_text(request(name).replace("2026-05-01", f"{day}") + "\n")
     home.sources_path.write_text(
         "sources:\n"
         "  - {name: early, kind: litellm, location: early.jsonl}\n"
@@ -249,15 +254,31 @@ def test_a_source_is_an_asset_that_lands_alone_and_says_how_far_its_data_reaches
     alone = land_in_dagster(home, early)
     (materialization,) = alone.asset_materializations_for_node("landing")
     assert materialization.asset_key == early
-    assert str(materialization.metadata["data_through"].value).startswith("2026-05-01 10:00")
+    assert str(materialization.metadata["data_through"].value).startswith(f"{days['early']} 10:00")
     assert materialization.metadata["rows_landed"].value == 1
-    assert list_failed_checks(alone) == set()
-    # The other one reaches three days further.
+    assert list_failed_checks(alone) == {(early, DATA_IS_CURRENT)}
+    # The other one is of yesterday.
     assert list_failed_checks(land_in_dagster(home)) == {(early, DATA_IS_CURRENT)}
     assert list_failed_checks(land_in_dagster(home, late)) == set()
     # A table's sources land with it.
     landed = land_in_dagster(home, name_key("litellm_requests")).asset_materializations_for_node("landing")
     assert [one.asset_key for one in landed] == [name_key("litellm_requests")]
+
+
+def test_rows_in_quarantine_keep_their_check_red_until_somebody_accepts_them(tmp_path: Path):
+    home = create_home(tmp_path / "home")
+    log = home.path / "a.jsonl"
+    day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    good = request("good").replace("2026-05-01", day)
+    log.write_text(f'{good}\n{{"model": "gpt-4o"}}\n')
+    home.sources_path.write_text("sources:\n  - {name: gateway, kind: litellm, location: '*.jsonl'}\n")
+    red = {(name_key("litellm_requests"), EVERY_ROW_LANDED)}
+    assert list_failed_checks(land_in_dagster(home)) == red
+    assert list_failed_checks(land_in_dagster(home)) == red  # though nothing is read again
+    accept_source(home, "gateway", "a test of ours")
+    assert list_failed_checks(land_in_dagster(home)) == set()
+    (home.path / "b.jsonl").write_text('{"model": "gpt-4o"}\n')
+    assert list_failed_checks(land_in_dagster(home)) == red
 
 
 def test_a_source_out_of_reach_fails_its_checks_and_is_not_materialised(tmp_path: Path):

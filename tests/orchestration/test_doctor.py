@@ -171,7 +171,8 @@ def test_prices_that_a_catalogue_states_otherwise_are_told_with_the_line_that_ta
 
 def test_prices_and_factors_are_never_late_and_make_nobody_else_late(tmp_path: Path):
     home = create_home(tmp_path / "home")
-    job = {"submission_id": "a", "status": "RUNNING", "start_time": 1_788_220_800_000}
+    started = datetime.now(UTC) - timedelta(hours=1)
+    job = {"submission_id": "a", "status": "RUNNING", "start_time": int(started.timestamp() * 1000)}
     write(home.path / "jobs.json", json.dumps([job]))
     next_year = datetime.now(UTC).year + 1
     hour = f"{next_year}-12-31T22:00:00Z,{next_year}-12-31T23:00:00Z"
