@@ -14,6 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ingest import lake
+from ingest.book_files import append_book, read_book
 from ingest.contracts import QUARANTINE
 from ingest.home import Home, hold_lock
 
@@ -145,7 +146,7 @@ def _list_source_names(home: Home) -> set[str]:
 
 
 def _read_acts(home: Home, action: str, subject: str) -> list[dict[str, Any]]:
-    book = lake.read_book(home, BOOK)
+    book = read_book(home, BOOK)
     rows = [] if book is None else book.to_pylist()
     return [row for row in rows if row["action"] == action and row["subject"] == subject]
 
@@ -153,4 +154,4 @@ def _read_acts(home: Home, action: str, subject: str) -> list[dict[str, Any]]:
 def _append(home: Home, action: str, rows: Sequence[dict[str, Any]]) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     acts = [row | {"action": action, "acted_at": now} for row in rows]
-    lake.append_book(home, BOOK, pa.Table.from_pylist(acts, schema=_SCHEMA))
+    append_book(home, BOOK, pa.Table.from_pylist(acts, schema=_SCHEMA))
