@@ -168,6 +168,7 @@ def _create_state(warehouse: duckdb.DuckDBPyConnection) -> None:
         create table if not exists raw.build_inputs (input_name varchar, usage_date date, fingerprint varchar);
         create table if not exists raw.touched_days (usage_date date);
         create table if not exists raw.touched_periods (billing_period_start_date date);
+        create table if not exists raw.known_months (month_start_date date);
         create table if not exists raw.build_info (
             build_id varchar, pinned_at timestamp, is_full_refresh boolean, code_fingerprint varchar
         )"""

@@ -57,9 +57,10 @@ def has_changed(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> bool:
 
 
 def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool, again: DateSpan | None = None) -> None:
-    """Write `raw.touched_days` and `raw.touched_periods`; days to build `again` are touched whatever changed.
+    """Write `raw.touched_days`, `raw.touched_periods` and `raw.known_months`.
 
-    Days first, then the periods that allocate over them, then all days of those periods: marts by day read both.
+    Days to build `again` are touched whatever changed. Days come first, then the periods that allocate over them, then
+    all days of those periods: marts by day read both.
     """
     files = _ALL_FILES_SQL if is_full else _CHANGED_FILES_SQL
     closes = _ALL_CLOSES_SQL if is_full else _CHANGED_CLOSES_SQL
@@ -72,19 +73,21 @@ def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool, again: 
         ))::date as usage_date
         from {files} where partition_date is not null and table_name not in ({_BILL_TABLES})
         {_select_again(again)};
+        -- The first sample after midnight ends a count of energy that began on the day before.
+        create or replace temp table days_of_use as
+        from touched_by_rows
+        union
+        select first_date - 1 from {files} where table_name = '{DCGM_SAMPLES.name}';
         delete from raw.touched_periods;
         insert into raw.touched_periods
         select distinct partition_date from {files} where table_name in ({_BILL_TABLES})
         union
         select distinct f.partition_date
         from build_state.pinned_files as f
-        inner join touched_by_rows as d on d.usage_date between f.first_date and f.last_date
+        inner join days_of_use as d on d.usage_date between f.first_date and f.last_date
         where f.table_name in ({_BILL_TABLES})
         union
-        select distinct date_trunc('month', usage_date)::date from touched_by_rows
-        union
-        -- The first sample after midnight ends a count of energy that began on the day before.
-        select distinct date_trunc('month', first_date - 1)::date from {files} where table_name = '{DCGM_SAMPLES.name}'
+        select distinct date_trunc('month', usage_date)::date from days_of_use
         union
         -- What a bill of another period covers is accrued no more in the month of its use.
         select distinct unnest(generate_series(
@@ -113,13 +116,34 @@ def fill_touched(warehouse: duckdb.DuckDBPyConnection, *, is_full: bool, again: 
         inner join raw.touched_periods as p on p.billing_period_start_date = f.partition_date
         where f.table_name in ({_BILL_TABLES})
         union
-        select f.partition_date
-        from {_ALL_FILES_SQL} as f
-        inner join raw.touched_periods as p
-            on p.billing_period_start_date = date_trunc('month', f.partition_date)::date
-        where f.table_name = '{OPENCOST_ALLOCATIONS.name}'
+        select usage_date
+        from (
+            select unnest(generate_series(first_date, last_date, interval 1 day))::date as usage_date
+            from {_ALL_FILES_SQL} where table_name = '{OPENCOST_ALLOCATIONS.name}'
+        )
+        inner join raw.touched_periods as p on p.billing_period_start_date = date_trunc('month', usage_date)::date
         order by 1;
-        drop table touched_by_rows"""
+        drop table touched_by_rows;
+        drop table days_of_use"""
+    )
+    _fill_known_months(warehouse)
+
+
+def _fill_known_months(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Write `raw.known_months`: those that a bill of now begins in, or that something of now tells of a day of.
+
+    A month that a withdrawn log alone spoke for is touched and no longer known; one that a charge of several months
+    reaches into is not known yet.
+    """
+    warehouse.execute(
+        f"""delete from raw.known_months;
+        insert into raw.known_months
+        select distinct date_trunc('month', partition_date)::date
+        from build_state.pinned_files where table_name in ({_BILL_TABLES})
+        union
+        select distinct date_trunc('month', unnest(generate_series(first_date, last_date, interval 1 day)))::date
+        from build_state.pinned_files where partition_date is not null and table_name not in ({_BILL_TABLES})
+        order by 1"""
     )
 
 

@@ -62,32 +62,35 @@ def _own_project(month: date) -> Row:
 
 
 def _takes_back(month: date) -> list[Row]:
-    """A purchase whose credit and unused rest stand on the bill of the month after, and what they refer to."""
+    """What credits, and leaves unused, what the month before was charged."""
     start = datetime.combine(month, datetime.min.time())
-    named = {"billing_account_id": "takes-back", "resource_id": "vm-1", "commitment_discount_id": None}
     return [
-        charge(**named | {"tags": _TEAM, "effective_cost": Decimal(30)} | _hour(start)),
-        charge(**named | {"charge_category": "Credit", "effective_cost": Decimal(-10)} | _hour(start)),
-        charge(charge_category="Purchase", commitment_discount_id="sp-9", tags=_TEAM, effective_cost=Decimal(0))
-        | _hour(start),
+        charge(resource_id="disk-9", charge_category="Credit", effective_cost=Decimal(-10)) | _hour(start),
         charge(commitment_discount_id="sp-9", commitment_discount_status="Unused") | _hour(start),
     ]
 
 
 def list_bill(month: str) -> list[Row]:
-    """The bill of a month, whose last line is of the month before."""
+    """The bill of a month. What November's says of a resource and of the last night of October refers back."""
     first_day = _month(month)
+    midnight = datetime.combine(first_day, datetime.min.time())
+    night = (midnight + timedelta(days=31)).replace(day=1) - timedelta(hours=2)
     lines = [_move(row, MOVES[month]) for row in _gather(_BILLS)]
-    before = datetime.combine(first_day, datetime.min.time()) - timedelta(hours=1)
-    lines += [_own_project(first_day), *_takes_back(first_day)]
-    lines += [chain.node_charge("late", "i-late", 3, **_hour(before))]
-    return [row | {"billing_period_date": first_day} for row in lines]
+    lines += [_own_project(first_day), charge(resource_id="disk-9", tags=_TEAM) | _hour(night)]
+    lines += [charge(charge_category="Purchase", commitment_discount_id="sp-9", tags=_TEAM) | _hour(night)]
+    if month == "october":
+        lines += [chain.node_charge("night", "i-night", 3, **_hour(night))]
+    if month == "november":
+        late = midnight - timedelta(hours=1)
+        lines += [*_takes_back(first_day), chain.node_charge("night", "i-night", 5, **_hour(late))]
+    return [{**row, "billing_period_date": first_day} for row in lines]
 
 
 def list_logs(table_name: str, month: str) -> dict[date, list[Row]]:
     """What a log or an export of telemetry tells of a month, by day."""
     rows = [_move(row, MOVES[month]) for row in _gather(table_name)]
     if table_name == "provider_results":
+        rows = [row for row in rows if not row.get("is_batch") and "_object" not in row]
         rows += [row | {"project_id": "project-1"} for row in rows if row["report"] == "usage"]
     if table_name == "opencost_allocations":
         rows += _cross_midnight(_month(month))
@@ -112,14 +115,14 @@ def _of_the_last_night(row: Row, month: str) -> Row:
 
 
 def _cross_midnight(month: date) -> list[Row]:
-    """A window of a day from noon to noon that begins in the month before, and one hour of a node billed late."""
+    """A window of a day from noon to noon that begins in the month before."""
     noon = datetime.combine(month, datetime.min.time()) - timedelta(hours=12)
     span = {"window_start_at": noon, "started_at": noon, "usage_date": noon.date()}
     span |= {"window_end_at": noon + timedelta(days=1), "ended_at": noon + timedelta(days=1)}
     return [
-        chain.node_allocation("i-night", "workload", "train-0", 24, **span),
+        chain.node_allocation("i-night", "workload", "train-0", 24, gpu_hours=24, **span),
+        chain.node_allocation("i-night", "workload", "serve-0", 8, namespace="shop", **span),
         chain.node_allocation("i-night", "idle", None, 24, **span),
-        *(row | {"node": "i-late", "provider_id": "i-late"} for row in chain._node_hour(noon + timedelta(hours=11))),
     ]
 
 
@@ -150,6 +153,9 @@ def config() -> dict[str, dict[str, list[Row]]]:
         "config_tariffs": {"tariffs.csv": _facts("config_tariffs")},
         "config_owned_hardware": {"owned_hardware.csv": _facts("config_owned_hardware")},
         "config_price_overrides": {"price_overrides.csv": _facts("config_price_overrides")},
+        "config_rate_cards": {
+            "rate_cards.csv": [{"cluster": "*", "gpu_model": "*", "usd_per_gpu_hour": Decimal("2.5")}],
+        },
         "config_quotas": {"quotas.csv": _facts("config_quotas")},
         "config_adjustments": {"adjustments.csv": _facts("config_adjustments")},
         "config_allocation_policies": {

@@ -38,6 +38,11 @@ def write_landing(warehouse: Path, rows_by_table: Mapping[str, Iterable[Mapping[
             connection.execute(f"create or replace table raw.{name} as select * from arrow_rows")
             connection.unregister("arrow_rows")
         connection.execute("create or replace table raw.touched_periods(billing_period_start_date date)")
+        connection.execute(
+            "create or replace view raw.known_months as "
+            "select distinct date_trunc('month', billing_period_start_date)::date as month_start_date "
+            "from raw.touched_periods"
+        )
         connection.execute("create or replace table raw.touched_days(usage_date date)")
         connection.execute(
             "create or replace table raw.build_inputs(input_name varchar, usage_date date, fingerprint varchar)"

@@ -59,9 +59,10 @@ class TouchedModels:
         return {id_ for id_ in node["depends_on"]["nodes"] if id_ in self.nodes}
 
     def whole_relations(self) -> dict[str, str]:
-        """Table by name of each model that holds all keys; views tell what their tables tell."""
+        """Table by name of each mart, and of each other model that holds all keys."""
         return {
             node["name"]: f"{node['schema']}.{node['alias']}"
             for id_, node in self.nodes.items()
-            if node["config"]["materialized"] in ("table", "incremental") and id_ not in self.passing
+            if node["config"]["materialized"] in ("table", "incremental")
+            and (node["fqn"][1] == "marts" or id_ not in self.passing)
         }

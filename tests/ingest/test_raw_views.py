@@ -178,6 +178,35 @@ def test_samples_touch_the_next_day_too(company: Home) -> None:
     assert touched_days(company) == days(5, 20, 21)
 
 
+def test_samples_touch_the_period_whose_last_night_they_end(company: Home) -> None:
+    """The bill of June covers the 10th to the 12th: a reading on the 13th ends what was counted before midnight."""
+    build(company)
+    write_samples(company, date(2026, 6, 13))
+    build(company)
+    assert touched_days(company) == days(6, 10, 14)
+
+
+def test_a_touched_month_rebuilds_days_that_a_window_of_the_month_before_reaches(company: Home) -> None:
+    write_allocation(company, date(2026, 7, 31), date(2026, 8, 2))
+    write_log(company, "august", date(2026, 8, 20))
+    build(company)
+    write_log(company, "august", date(2026, 8, 21))
+    build(company)
+    assert touched_days(company) == [date(2026, 8, 1), *days(8, 20, 21)]
+
+
+def test_a_month_is_known_by_bills_and_use_of_now_alone(company: Home) -> None:
+    """The month of a log that was dated wrong is emptied, and no machine is charged for it any more."""
+    write_log(company, "log", date(2026, 12, 5))
+    build(company)
+    known = "from raw.known_months order by 1"
+    assert read(company, known) == [(APRIL,), (JUNE,), (date(2026, 12, 1),)]
+    write_log(company, "log", date(2026, 6, 11))
+    build(company)
+    assert touched_periods(company) == [JUNE, date(2026, 12, 1)]
+    assert read(company, known) == [(APRIL,), (JUNE,)]
+
+
 def test_an_allocation_touches_every_day_of_its_window(company: Home) -> None:
     build(company)
     write_allocation(company, date(2026, 5, 20), date(2026, 5, 23))

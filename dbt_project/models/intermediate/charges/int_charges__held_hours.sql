@@ -42,6 +42,7 @@ select
     charge_end_at,
     usage_hour_at,
     cast(usage_hour_at as date) as usage_date,
+    billing_period_start_date,
     node_key,
     account_team_id,
     account_cost_center_id,

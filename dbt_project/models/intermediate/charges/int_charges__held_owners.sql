@@ -19,6 +19,7 @@ with held as (
 select
     charge_key,
     usage_date,
+    billing_period_start_date,
     node_key,
     cluster_name,
     allocation_kind,

@@ -16,6 +16,7 @@ with shares as (
     left join {{ ref('int_charges__idle_recipients') }} as recipients
         on
             idle.policy_id = recipients.policy_id
+            and idle.billing_period_start_date = recipients.billing_period_start_date
             and idle.usage_date = recipients.usage_date
             and idle.cluster_name is not distinct from recipients.cluster_name
             and idle.pot_node_key is not distinct from recipients.pot_node_key

@@ -1,12 +1,14 @@
--- One row per policy, day, cluster, node where it looks to one, and recipient of idle: its weight.
+-- One row per policy, billing period, day, cluster, node where it looks to one, and recipient of idle: its weight.
 -- Holders weigh what they were charged for holding (effective nano-USD; a negative net weighs nothing). A quota
 -- guarantees a team its share of the cluster's bill of the day; what it held less of weighs. What runs for everybody
--- (team `shared`) holds nothing, pods without an owner do.
+-- (team `shared`) holds nothing, pods without an owner do. Where bills of two periods share a day, the idle of each
+-- follows those whom it charges itself: a period is split without the others.
 with pots as (
     select distinct
         policy_id,
         policy_method,
         policy_scope,
+        billing_period_start_date,
         usage_date,
         cluster_name,
         pot_node_key
@@ -15,6 +17,7 @@ with pots as (
 
 holders as (
     select
+        billing_period_start_date,
         usage_date,
         cluster_name,
         node_key,
@@ -24,7 +27,7 @@ holders as (
         sum({{ nano_usd('effective_cost_usd') }}) as held_nano_usd
     from {{ ref('int_charges__held_owners') }}
     where allocation_kind = 'workload' and team_id != 'shared'
-    group by usage_date, cluster_name, node_key, team_id, cost_center_id, environment
+    group by billing_period_start_date, usage_date, cluster_name, node_key, team_id, cost_center_id, environment
 ),
 
 held as (
@@ -37,7 +40,8 @@ held as (
     from pots
     inner join holders
         on
-            pots.usage_date = holders.usage_date
+            pots.billing_period_start_date = holders.billing_period_start_date
+            and pots.usage_date = holders.usage_date
             and pots.cluster_name is not distinct from holders.cluster_name
             and (pots.pot_node_key is null or pots.pot_node_key = holders.node_key)
     where pots.policy_method in ('holders', 'even')
@@ -46,21 +50,23 @@ held as (
 
 cluster_bills as (
     select
+        billing_period_start_date,
         usage_date,
         cluster_name,
         greatest(sum({{ nano_usd('effective_cost_usd') }}), 0) as billed_nano_usd
     from {{ ref('int_charges__held_owners') }}
-    group by usage_date, cluster_name
+    group by billing_period_start_date, usage_date, cluster_name
 ),
 
 cluster_holdings as (
     select
+        billing_period_start_date,
         usage_date,
         cluster_name,
         team_id,
         sum(held_nano_usd) as held_nano_usd
     from holders
-    group by usage_date, cluster_name, team_id
+    group by billing_period_start_date, usage_date, cluster_name, team_id
 ),
 
 named as (
@@ -70,7 +76,7 @@ named as (
         recipients.cost_center_id,
         recipients.recipient_weight,
         sum(recipients.recipient_weight) over (
-            partition by pots.policy_id, pots.usage_date, pots.cluster_name
+            partition by pots.policy_id, pots.billing_period_start_date, pots.usage_date, pots.cluster_name
         ) as all_weights,
         cluster_bills.billed_nano_usd,
         coalesce(cluster_holdings.held_nano_usd, 0) as held_nano_usd
@@ -81,16 +87,20 @@ named as (
             and pots.usage_date = recipients.usage_date
     inner join cluster_bills
         on
-            pots.usage_date = cluster_bills.usage_date
+            pots.billing_period_start_date = cluster_bills.billing_period_start_date
+            and pots.usage_date = cluster_bills.usage_date
             and pots.cluster_name is not distinct from cluster_bills.cluster_name
     left join cluster_holdings
         on
-            pots.usage_date = cluster_holdings.usage_date
+            pots.billing_period_start_date = cluster_holdings.billing_period_start_date
+            and pots.usage_date = cluster_holdings.usage_date
             and pots.cluster_name is not distinct from cluster_holdings.cluster_name
             and recipients.team_id = cluster_holdings.team_id
 )
 
-{%- set pot = ['policy_id', 'usage_date', 'cluster_name', 'pot_node_key', 'team_id'] | join(',\n    ') %}
+{%- set pot = [
+    'policy_id', 'billing_period_start_date', 'usage_date', 'cluster_name', 'pot_node_key', 'team_id'
+] | join(',\n    ') %}
 
 select
     {{ pot }},

@@ -5,6 +5,7 @@ with told as (
     select
         charge_key,
         usage_date,
+        billing_period_start_date,
         node_key,
         cluster_name,
         is_estimate,
@@ -15,6 +16,7 @@ with told as (
     select
         charge_key,
         usage_date,
+        billing_period_start_date,
         node_key,
         cluster_name,
         is_estimate,
@@ -26,12 +28,13 @@ idle as (
     select
         charge_key,
         usage_date,
+        billing_period_start_date,
         node_key,
         cluster_name,
         is_estimate,
         {{ costs(usd_sum('$') ~ ' as $') }}
     from told
-    group by charge_key, usage_date, node_key, cluster_name, is_estimate
+    group by charge_key, usage_date, billing_period_start_date, node_key, cluster_name, is_estimate
 ),
 
 spoken_for as (

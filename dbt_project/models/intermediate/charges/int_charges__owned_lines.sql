@@ -1,14 +1,15 @@
--- One row per owned machine, calendar month being built, kind of cost and row of the register: a charge line.
+-- One row per owned machine, calendar month that the company has data of, kind of cost and row of the register: a
+-- charge line.
 -- A part month costs its days' part of the month: an asset that is retired, or whose monthly costs change, is charged
 -- to that day.
 {{ config(rebuild_touched('billing_period_start_date')) }}
 
 with known_months as (
     select
-        billing_period_start_date as month_start_date,
-        {{ next_month('billing_period_start_date') }} as month_end_date
-    from {{ source('build', 'touched_periods') }}
-    where billing_period_start_date = cast(date_trunc('month', billing_period_start_date) as date)
+        month_start_date,
+        {{ next_month('month_start_date') }} as month_end_date
+    from {{ source('build', 'known_months') }}
+    where month_start_date in (select billing_period_start_date from {{ source('build', 'touched_periods') }})
 ),
 
 register as (

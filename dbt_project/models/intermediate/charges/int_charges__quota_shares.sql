@@ -35,6 +35,7 @@ idle_hours as (
         held.charge_end_at,
         held.usage_hour_at,
         held.usage_date,
+        held.billing_period_start_date,
         held.node_key,
         held.cluster_name,
         held.is_estimate,
@@ -101,6 +102,7 @@ split as (
 select
     charge_key,
     usage_date,
+    billing_period_start_date,
     node_key,
     cluster_name,
     is_estimate,
@@ -111,4 +113,6 @@ select
     {{ costs(usd_sum('split_$') ~ ' as $') }}
 from split
 where team_id is not null and weight > 0
-group by charge_key, usage_date, node_key, cluster_name, is_estimate, team_id, cost_center_id, policy_id
+group by
+    charge_key, usage_date, billing_period_start_date, node_key, cluster_name, is_estimate, team_id, cost_center_id,
+    policy_id

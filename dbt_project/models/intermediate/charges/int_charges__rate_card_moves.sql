@@ -1,17 +1,28 @@
 -- One row per held ledger row of a workload whose GPUs have a standard rate, and its contra row: what the rate charges
 -- over or under the actual cost moves between the team and the platform (`unallocated`). Bills stay where they are:
--- only the effective cost moves, and every charge group still sums.
+-- only the effective cost moves, and every charge group still sums. The bills of a period are charged the rate of the
+-- hours that they bill: where two periods share a day, each has its hours.
 with held as (
     select
         held.*,
+        dimensions.billing_period_start_date,
         {{ node_key('dimensions.resource_id') }} as node_key
     from {{ ref('int_charges__held') }} as held
     inner join {{ ref('int_charges__dimensions') }} as dimensions on held.charge_key = dimensions.charge_key
     where held.allocation_step = 'held'
 ),
 
+billed_hours as (
+    select distinct
+        billing_period_start_date,
+        node_key,
+        usage_hour_at
+    from {{ ref('int_charges__node_hours') }}
+),
+
 gpu_hours as (
     select
+        billed_hours.billing_period_start_date,
         hours.node_key,
         hours.usage_date,
         hours.cluster_name,
@@ -21,6 +32,10 @@ gpu_hours as (
         concat_ws('/', hours.namespace, hours.workload_id) as workload_id,
         sum(hours.gpu_millionths) as gpu_hour_millionths
     from {{ ref('int_charges__allocation_hours') }} as hours
+    inner join billed_hours
+        on
+            hours.node_key = billed_hours.node_key
+            and hours.usage_hour_at = billed_hours.usage_hour_at
     left join {{ ref('int_charges__pod_owners') }} as owners
         on
             hours.usage_date = owners.usage_date
@@ -50,8 +65,8 @@ carded as (
             and {{ is_valid_on('cards', 'gpu_hours.usage_date') }}
     qualify row_number() over (
         partition by
-            gpu_hours.node_key, gpu_hours.usage_date, gpu_hours.cluster_name, gpu_hours.team_id,
-            gpu_hours.cost_center_id, gpu_hours.environment, gpu_hours.workload_id
+            gpu_hours.billing_period_start_date, gpu_hours.node_key, gpu_hours.usage_date, gpu_hours.cluster_name,
+            gpu_hours.team_id, gpu_hours.cost_center_id, gpu_hours.environment, gpu_hours.workload_id
         order by (cards.cluster_name = '*') nulls last, (cards.gpu_model = '*') nulls last
     ) = 1
 ),
@@ -65,14 +80,15 @@ matched as (
         - sum(held.effective_cost_usd) over workload_day as over_recovery_usd,
         abs({{ nano_usd('held.effective_cost_usd') }}) as weight,
         md5(concat_ws(
-            '|', held.node_key, cast(held.usage_date as string), held.team_id, coalesce(held.cost_center_id, '~'),
-            coalesce(held.environment, '~'), held.workload_id
+            '|', cast(held.billing_period_start_date as string), held.node_key, cast(held.usage_date as string),
+            held.team_id, coalesce(held.cost_center_id, '~'), coalesce(held.environment, '~'), held.workload_id
         )) as workload_day_key,
         md5(concat_ws('|', held.charge_key, held.allocation_method, cast(held.is_estimate as string))) as row_key
     from held
     inner join carded
         on
-            held.node_key = carded.node_key
+            held.billing_period_start_date = carded.billing_period_start_date
+            and held.node_key = carded.node_key
             and held.usage_date = carded.usage_date
             and held.team_id = carded.team_id
             and held.cost_center_id is not distinct from carded.cost_center_id
@@ -80,7 +96,8 @@ matched as (
             and held.workload_id = carded.workload_id
     window workload_day as (
         partition by
-            held.node_key, held.usage_date, held.team_id, held.cost_center_id, held.environment, held.workload_id
+            held.billing_period_start_date, held.node_key, held.usage_date, held.team_id, held.cost_center_id,
+            held.environment, held.workload_id
     )
 ),
 
