@@ -18,6 +18,7 @@ from ingest.bill_scopes import name_slice
 from ingest.bill_through import tell_through_sql
 from ingest.billing.claims import BillKind
 from ingest.config import SourceConfig
+from ingest.control_totals import record_totals
 from ingest.deliveries import Delivery, plan_deliveries, tell_vanished
 from ingest.landing_run import LandingRun, SourceReport, hash_options, utc_text
 from ingest.quarantine import QuarantineSpool
@@ -188,14 +189,15 @@ class _DeliveryLanding:
     def _commit(self, attempt: Attempt) -> None:
         """Data, then quarantine, then registry: killed anywhere, the next run reads the delivery again."""
         run, kind = self._run, self._kind
-        rows: list[slices.SliceRows] = []
+        rows: dict[str, slices.SliceRows] = {}
         for key in attempt.landed:
             parts = attempt.list_parts(key)
             day = parts[0].claims[key].partition_date
             rows_sql = select_slice(run, self._source.name, kind, key, parts)
-            rows.append(slices.SliceRows(lake.hash_text(key), day, rows_sql))
+            rows[key] = slices.SliceRows(lake.hash_text(key), day, rows_sql)
         if rows:
-            slices.swap_slices(run.home, run.engine, kind.table, rows)
+            slices.swap_slices(run.home, run.engine, kind.table, list(rows.values()))
+            record_totals(run.home, run.engine, kind.table, {key: each.sql for key, each in rows.items()})
         for key in attempt.touched:
             run.engine.unregister(name_claims(key))
         uris = [part.uri for part in attempt.parts]
@@ -280,5 +282,4 @@ class _DeliveryLanding:
         report.rows_landed += sum(row.rows_landed for row in rows)
         report.rows_quarantined += sum(row.rows_quarantined for row in rows)
         if LANDED in statuses:
-            _, repairs = slices.summarize_spool(self._run.engine, self._kind.table, part.reading.paths)
-            report.repairs.update(repairs)
+            report.repairs.update(slices.summarize_spool(self._run.engine, self._kind.table, part.reading.paths)[1])

@@ -21,6 +21,7 @@ from ingest.bill_tables import GCP_BILLING_ROWS as GCP_BILLING_ROWS
 from ingest.bill_tables import INVOICE_LINES as INVOICE_LINES
 from ingest.bill_tables import OCI_COST_ROWS as OCI_COST_ROWS
 from ingest.budget_tables import PROVIDER_BUDGETS as PROVIDER_BUDGETS
+from ingest.control_tables import CONTROL_TOTALS as CONTROL_TOTALS
 from ingest.grid_tables import CARBON_INTENSITY as CARBON_INTENSITY
 from ingest.grid_tables import ELECTRICITY_PRICES as ELECTRICITY_PRICES
 from ingest.job_tables import JOB_REPORTS as JOB_REPORTS
@@ -275,6 +276,7 @@ def landing_tables() -> dict[str, LandingTable]:
         LLM_PRICES,
         *DATED_FACTS.values(),
         DELIVERIES,
+        CONTROL_TOTALS,
         QUARANTINE,
     )
     return {table.name: table for table in tables}

@@ -7,6 +7,7 @@ from typing import Final
 
 from ingest import lake, slices
 from ingest.config import SourceConfig
+from ingest.control_totals import record_totals
 from ingest.landing_run import LandingRun, SourceReport, hash_options, needs_reading, utc_text
 from ingest.quarantine import QuarantineSpool
 from ingest.reading import AnswerShrankError, Reading, ReadObject
@@ -119,6 +120,7 @@ def _commit_batch(
             unsure_uris=[uri for uri in uris if not run.registry.find_owners(kind.table, uri)],
             registered_slice_ids=run.registry.list_slice_keys(kind.table),
         )
+        record_totals(run.home, run.engine, kind.table, {slice_id: slices.scan_spool_sql(kind.table, paths)})
     ends, repairs = slices.summarize_spool(run.engine, kind.table, paths)
     report.repairs.update(repairs)
     rows: list[RegistryRow] = []

@@ -17,12 +17,14 @@ from ingest import lake
 from ingest.book_tables import BOOK_TABLES, CLOSES
 from ingest.contracts import (
     BILL_PERIODS,
+    CONTROL_TOTALS,
     DELIVERIES,
     OPENCOST_ALLOCATIONS,
     QUARANTINE,
     LandingTable,
     landing_tables,
 )
+from ingest.control_totals import standing_sql
 from ingest.date_span import DateSpan
 from ingest.home import Home, hold_lock
 from ingest.lake import LakeFile
@@ -30,7 +32,7 @@ from ingest.ranges import name_repair
 from ingest.registry import latest_sql
 from ingest.touched import fill_touched, has_changed, must_redo_all
 
-_UNBUILT_TABLES: Final = (DELIVERIES.name,)
+_UNBUILT_TABLES: Final = (DELIVERIES.name, CONTROL_TOTALS.name)
 
 _DAY_RANGE_SQL: Final = {
     OPENCOST_ALLOCATIONS.name: (
@@ -196,6 +198,8 @@ def _fill_inputs(warehouse: duckdb.DuckDBPyConnection, code_fingerprint: str) ->
 
 
 def _finish_view(table: LandingTable, sql: str) -> str:
+    if table.name == CONTROL_TOTALS.name:
+        return standing_sql(sql, f"from raw.{DELIVERIES.name}")
     return latest_sql(sql) if table.name == DELIVERIES.name else keep_in_range_sql(table, sql)
 
 

@@ -9,7 +9,15 @@ import dagster as dg
 
 from ingest.acceptances import ROWS, Standing, list_unaccepted
 from ingest.config import SourceConfig
-from ingest.contracts import DATED_FACTS, DELIVERIES, LLM_PRICES, QUARANTINE, LandingTable, landing_tables
+from ingest.contracts import (
+    CONTROL_TOTALS,
+    DATED_FACTS,
+    DELIVERIES,
+    LLM_PRICES,
+    QUARANTINE,
+    LandingTable,
+    landing_tables,
+)
 from ingest.dated_facts import get_fact_path
 from ingest.fact_landing import CONFIG_SOURCE
 from ingest.home import Home
@@ -33,10 +41,11 @@ from orchestration.resources import AgainConfig, HomeResource, ProgressListener
 EVERY_ROW_LANDED: Final = "every_row_landed"
 
 _GROUP: Final = "landing"
-_BOOKKEEPING: Final = (DELIVERIES.name, QUARANTINE.name)
+_BOOKKEEPING: Final = (DELIVERIES.name, CONTROL_TOTALS.name, QUARANTINE.name)
 _FACTS: Final = (*(table.name for table in DATED_FACTS.values()), LLM_PRICES.name)
 _DESCRIPTIONS: Final = {
     DELIVERIES.name: "Every object that was landed, superseded or refused, in which version and with what result.",
+    CONTROL_TOTALS.name: "What landing counted and summed of every object, for the laws to hold the marts against.",
     QUARANTINE.name: "Every refused row, object and delivery, with position, field and reason.",
     LLM_PRICES.name: "Dated prices of models by token class, out of the price book.",
 }

@@ -33,15 +33,26 @@ _PARSED: Final = dbtRunner().invoke(_arguments("parse", (), Path(_NOWHERE.name))
 
 
 def answer(
-    end: Connection, warehouse: Path, command: str, arguments: tuple[str, ...], environment: Mapping[str, str]
+    end: Connection,
+    warehouse: Path,
+    command: str,
+    arguments: tuple[str, ...],
+    environment: Mapping[str, str],
+    wrapped: Mapping[str, str],
 ) -> None:
-    """Send `(what failed in words, or nothing; [(unique id, status, failures)])` of one call of dbt on `warehouse`."""
+    """Send `(what failed in words, or nothing; [(unique id, status, failures)])` of one call of dbt on `warehouse`.
+
+    `wrapped` has models whose own query stands in another one, as its `{sql}`.
+    """
     os.environ.clear()
     os.environ.update(environment, WATTLEDGER_WAREHOUSE=str(warehouse))
     time.tzset()
     done = _PARSED
     results: Any = ()
     if isinstance(done.result, Manifest):
+        for node in done.result.nodes.values():
+            if node.name in wrapped:
+                node.raw_code = wrapped[node.name].replace("{sql}", node.raw_code)
         done = dbtRunner(manifest=done.result).invoke(_arguments(command, arguments, warehouse.parent))
         results = getattr(done.result, "results", ())
     told = [f"{result.node.unique_id}: {result.status}: {result.message}" for result in results if result.message]

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from ingest.allocation_policies import list_default_rows
 from ingest.book_tables import BOOK_TABLES
-from ingest.contracts import landing_tables
+from ingest.contracts import CONTROL_TOTALS, landing_tables
+from ingest.control_totals import select_figures
 
 _FORKS: Final = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.dbt_project.dbt_fork"])
@@ -37,6 +38,9 @@ def write_landing(warehouse: Path, rows_by_table: Mapping[str, Iterable[Mapping[
             connection.register("arrow_rows", arrow_rows)
             connection.execute(f"create or replace table raw.{name} as select * from arrow_rows")
             connection.unregister("arrow_rows")
+        for name, table in landing_tables().items():
+            if table.partition and rows_by_table.get(name):
+                count_landing(connection, name)
         connection.execute("create or replace table raw.touched_periods(billing_period_start_date date)")
         connection.execute(
             "create or replace view raw.known_months as "
@@ -51,6 +55,13 @@ def write_landing(warehouse: Path, rows_by_table: Mapping[str, Iterable[Mapping[
             "create or replace table raw.build_info as "
             "select 'test' as build_id, timestamp '2026-10-01' as pinned_at, true as is_full_refresh"
         )
+
+
+def count_landing(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Take the control totals of a landing table as it stands, in place of those before."""
+    figures = select_figures(landing_tables()[name], name, f"from raw.{name}")
+    connection.execute(f"delete from raw.{CONTROL_TOTALS.name} where table_name = '{name}'")
+    connection.execute(f"insert into raw.{CONTROL_TOTALS.name} by name {figures}")
 
 
 def touch_days(warehouse: Path, days: Iterable[date]) -> None:
@@ -79,13 +90,16 @@ def run_dbt(warehouse: Path, command: str, *arguments: str) -> list[NodeResult]:
     return results
 
 
-def try_dbt(warehouse: Path, command: str, *arguments: str) -> tuple[str, list[NodeResult]]:
-    """What failed, in words, or nothing, and how each node ended."""
+def try_dbt(
+    warehouse: Path, command: str, *arguments: str, wrapped: Mapping[str, str] | None = None
+) -> tuple[str, list[NodeResult]]:
+    """What failed, in words, or nothing, and how each node ended. `wrapped` has models whose own query stands in
+    another one, as its `{sql}`.
+    """
     buildable = ("--indirect-selection", "buildable") if command == "build" else ()
     ours, theirs = _FORKS.Pipe()
-    fork = _FORKS.Process(
-        target=answer_dbt, args=(theirs, warehouse, command, (*buildable, *arguments), dict(os.environ))
-    )
+    told = (theirs, warehouse, command, (*buildable, *arguments), dict(os.environ), wrapped or {})
+    fork = _FORKS.Process(target=answer_dbt, args=told)
     fork.start()
     theirs.close()
     try:

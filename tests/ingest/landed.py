@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ingest import lake
-from ingest.contracts import DELIVERIES, FOCUS_CHARGES, LITELLM_REQUESTS, QUARANTINE, LandingTable
+from ingest.contracts import CONTROL_TOTALS, DELIVERIES, FOCUS_CHARGES, LITELLM_REQUESTS, QUARANTINE, LandingTable
+from ingest.control_totals import standing_sql
 from ingest.home import Home
 from ingest.landing import LandingReport, SourceReport
 from ingest.registry import latest_sql
@@ -56,6 +57,16 @@ def query(home: Home, table: LandingTable, select: str) -> list[tuple[Any, ...]]
         return engine.execute(f"from ({sql}) as t select {select}").fetchall()
 
 
+def counted(home: Home, table: LandingTable, select: str = "measure, sum(total) group by all order by 1") -> list[Any]:
+    """A question asked of the control totals that count."""
+    with lake.open_engine(home) as engine:
+        totals, deliveries = (
+            lake.select_files_sql(engine, kept, lake.list_files(home, kept)) for kept in (CONTROL_TOTALS, DELIVERIES)
+        )
+        standing = standing_sql(totals, latest_sql(deliveries))
+        return engine.execute(f"from ({standing} where table_name = '{table.name}') select {select}").fetchall()
+
+
 def billed(home: Home, where: str = "true") -> Decimal | None:
     return query(home, FOCUS_CHARGES, f"sum(billed_cost) filter (where {where})")[0][0]
 
@@ -69,11 +80,13 @@ def find(report: LandingReport, name: str) -> SourceReport:
 
 
 def check_counts(home: Home, table: LandingTable) -> None:
-    """landed + quarantined = read for every object, and what the registry says is landed stands in the table."""
+    """landed + quarantined = read for every object; what the registry says is landed, and the control totals count,
+    stands in the table."""
     counts = query(home, DELIVERIES, "object_uri, sum(rows_read), sum(rows_landed + rows_quarantined) group by all")
     assert all(read == accounted for _, read, accounted in counts), counts
     landed = query(home, DELIVERIES, f"coalesce(sum(rows_landed) filter (where table_name = '{table.name}'), 0)")
     assert landed == query(home, table, "count(*)")
+    assert counted(home, table, "coalesce(sum(total) filter (where measure = 'row_count'), 0)") == landed
 
 
 FOCUS_SOURCE = "{name: bills, kind: focus, location: exports/**/*.csv}"
