@@ -17,6 +17,11 @@ select 'bill' as source_name, 'Cloud' as provider_name, '1' as billing_account_i
     date '2026-10-01' as billing_period_start_date,
     {nano} as billed_cost_local, 0 as effective_cost_local, 0 as list_cost_local"""
 
+_COUNTED = """
+create table if not exists raw.counted as from raw.control_totals;
+create or replace view raw.control_totals as from raw.counted;
+update raw.counted set total = total + 1 where table_name = '{table}' and measure = '{measure}'"""
+
 BREACHES = {
     "assert_a_commitment_is_not_counted_twice": f"""
         update intermediate.int_charges__routed set effective_cost_usd = {NANO_DOLLAR}, charge_category = 'Purchase'
@@ -28,6 +33,11 @@ BREACHES = {
     "assert_adjustments_add_up_to_zero": f"""
         insert into intermediate.int_charges__zero_sum by name
         select 'manual' as charge_key, {NANO_DOLLAR} as billed_cost_usd, 0 as effective_cost_usd""",
+    "assert_law_1_calls_hold_what_was_counted": _COUNTED.format(table="litellm_requests", measure="input_tokens"),
+    "assert_law_1_lake_holds_what_was_counted": _COUNTED.format(table="dcgm_samples", measure="row_count"),
+    "assert_samples_hold_what_was_counted": """
+        delete from intermediate.int_gpu__samples
+        where sampled_at = (select min(sampled_at) from intermediate.int_gpu__samples)""",
     "assert_energy_cost_is_kwh_by_pue_by_tariff": f"""
         update marts.fct_gpu_energy_hourly set energy_cost_usd = energy_cost_usd + {NANO_DOLLAR}""",
     "assert_energy_hours_add_up_to_the_counter": """
