@@ -37,7 +37,7 @@ def record_totals(
 
 
 def fill_missing(home: Home, engine: duckdb.DuckDBPyConnection) -> None:
-    """Count in the lake what was landed before there were control totals; marked as such, and done once."""
+    """Count in the lake what was landed before there were control totals: marked as such, once, before a build."""
     missing = engine.execute(
         f"""select table_name, slice_key, list(distinct object_uri order by object_uri)
         from ({_select_registry(home, engine)}) as d

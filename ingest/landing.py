@@ -16,7 +16,6 @@ from ingest.bill_scopes import release_rescoped
 from ingest.bill_server_landing import count_due_bills, land_served_bills
 from ingest.config import SourceConfig, is_server, load_sources
 from ingest.contracts import LLM_PRICES
-from ingest.control_totals import fill_missing
 from ingest.date_span import DateSpan
 from ingest.fact_landing import CONFIG_SOURCE, PRICES_SOURCE, land_facts, land_prices
 from ingest.home import Home, hold_lock
@@ -98,7 +97,6 @@ def land(
     sources = [source for source in load_sources(home, KINDS).sources if is_wanted(source.name, source.kind)]
     reports: list[SourceReport] = []
     with _open_run(home, progress, again) as run:
-        fill_missing(home, run.engine)
         release_rescoped(run, [source for source in sources if KINDS[source.kind].refuses_whole_deliveries], KINDS)
         for source in sources:
             reports.append(_land_source(run, source, KINDS[source.kind]))

@@ -24,7 +24,7 @@ from ingest.contracts import (
     LandingTable,
     landing_tables,
 )
-from ingest.control_totals import standing_sql
+from ingest.control_totals import fill_missing, standing_sql
 from ingest.date_span import DateSpan
 from ingest.home import Home, hold_lock
 from ingest.lake import LakeFile
@@ -84,6 +84,8 @@ def pin(home: Home, *, full_refresh: bool = False, code_fingerprint: str, again:
     on return, so that dbt can open it. Raises `WarehouseError` when another process has it open.
     """
     with hold_lock(home), _open_warehouse(home) as warehouse:
+        with lake.open_engine(home) as engine:
+            fill_missing(home, engine)
         files = {table.name: lake.list_files(home, table) for table in _raw_tables().values()}
         warehouse.execute("begin transaction")
         _create_state(warehouse)

@@ -13,6 +13,7 @@ from ingest.control_totals import select_figures
 from ingest.home import Home
 from ingest.kinds import KINDS
 from ingest.landing import land
+from ingest.raw_views import pin
 from tests.ingest.landed import (
     FOCUS_SOURCE,
     LOG_SOURCE,
@@ -88,11 +89,11 @@ def test_what_landed_before_there_were_totals_is_counted_once_in_the_lake(home: 
     figures = "object_uri, partition_date, currency_code, measure, total order by all"
     as_read = [counted(home, table, figures) for table in (FOCUS_CHARGES, LITELLM_REQUESTS)]
     shutil.rmtree(lake.get_table_dir(home, CONTROL_TOTALS))
-    land(home)
+    pin(home, code_fingerprint="v1")
     assert [counted(home, table, figures) for table in (FOCUS_CHARGES, LITELLM_REQUESTS)] == as_read
     assert counted(home, FOCUS_CHARGES, "distinct counted_from") == [("lake",)]
     version = lake.read_version(home, CONTROL_TOTALS)
-    land(home)
+    pin(home, code_fingerprint="v1")
     assert lake.read_version(home, CONTROL_TOTALS) == version
 
 
