@@ -1,6 +1,6 @@
 # Every target sets up what it needs in .venv; nothing is written outside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test long quick lint format docs lock clean
+.PHONY: help setup demo dev test long mutants quick lint format docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,6 +49,9 @@ test: setup $(AZURITE) ## lint, types, conventions, unit, dbt, end to end
 
 long: setup $(AZURITE) ## what takes many builds: any order of arrival, closed months by command, real sets, kills
 	$(BIN)/pytest -m long --numprocesses logical --dist loadscope
+
+mutants: setup ## models that lose, double or change rows, and the laws that notice (SEED=… draws the same again)
+	$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED))
 
 quick: setup $(AZURITE) ## what needs no built home, for the minute between edits
 	$(BIN)/ruff check .

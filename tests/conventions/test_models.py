@@ -4,6 +4,9 @@ import re
 
 import pytest
 
+from ingest.contracts import BILL_PERIODS
+from ingest.control_measures import MEASURES
+from ingest.kinds import KINDS
 from tests.conventions.repository import MODELS, ROOT, models, tracked_files, without_comments
 
 LAYER_OF_PREFIX = {"stg": "staging", "int": "intermediate", "fct": "marts", "dim": "marts"}
@@ -125,6 +128,13 @@ def test_every_test_of_the_data_is_seen_to_turn_red():
     told = "\n".join((ROOT / file).read_text() for file in tracked_files() if file.match("tests/*/test_*.py"))
     tests = [file.stem for file in (ROOT / "dbt_project" / "tests").rglob("assert_*.sql")]
     assert [test for test in sorted(tests) if f'"{test}"' not in told] == [], "break it in test_laws_turn_red.py"
+
+
+def test_a_law_holds_the_rows_of_every_landing_table():
+    counted = (ROOT / "dbt_project" / "macros" / "laws" / "control_totals.sql").read_text()
+    landed = {kind.table.name for kind in KINDS.values()}
+    assert [name for name in sorted(landed) if counted.count(f"'{name}'") < 1] == []
+    assert {name for name in landed if name in BILL_PERIODS} <= MEASURES.keys(), "sum what a bill asks for"
 
 
 def windows(sql: str) -> list[str]:
