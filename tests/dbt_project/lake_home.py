@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingest import lake
-from ingest.contracts import landing_tables
+from ingest.contracts import LandingTable, landing_tables
+from ingest.control_totals import record_totals
 from ingest.home import Home, create_home
 from ingest.raw_views import pin, record_success
+from ingest.registry import LANDED, SUPERSEDED, Registry, RegistryRow
 from tests.dbt_project.small_warehouse import read_rows, run_dbt
 from tests.dbt_project.touched_models import TOUCHED_LISTS, TouchedModels
 
@@ -55,6 +57,22 @@ class LakeHome:
         files = [self._write(table_name, uri, day, part) for day, part in parts.items()]
         lake.swap_files(self.home, table, files, gone)
         self._written[table_name, uri] = files
+        if table.partition:
+            self._count(table, uri, len(rows))
+
+    def _count(self, table: LandingTable, uri: str, row_count: int) -> None:
+        """What landing says of an object beside its rows: its control totals, then its row in the registry."""
+        slice_id = lake.hash_text(uri)
+        files = [file for file in lake.list_files(self.home, table) if file.slice_id == slice_id]
+        status = LANDED if files else SUPERSEDED
+        known = {"source_name": "by-hand", "source_kind": "by-hand", "table_name": table.name, "slice_key": uri}
+        known |= {"object_uri": uri, "version": "", "etag": "", "sha256": "", "options_sha256": "", "status": status}
+        counts = {"rows_read": row_count, "rows_landed": row_count, "rows_quarantined": 0}
+        with lake.open_engine(self.home) as engine:
+            record_totals(self.home, engine, table, {uri: lake.select_files_sql(engine, table, files)})
+            Registry(self.home, engine).record(
+                [RegistryRow(**known, **counts, message=None, data_through_at=None)]  # type: ignore[arg-type]
+            )
 
     def _write(self, table_name: str, uri: str, day: object, rows: list[dict[str, object]]) -> lake.NewFile:
         table = landing_tables()[table_name]

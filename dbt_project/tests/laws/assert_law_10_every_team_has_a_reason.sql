@@ -9,8 +9,9 @@ with ledger as (
         {{ ledger_key() }} as ledger_key
     from {{ ref('fct_cost_ledger') }} as ledger
     where
+        {{ is_rebuilt('billing_period_start_date', key='billing_period_start_date') }}
         -- What a closed month owes goes by the rules of when it was booked.
-        posting_cause is null
+        and posting_cause is null
         and not exists (
             select 1 from {{ source('raw', 'book_closed_ledger') }} as booked
             where booked.ledger_row_id = ledger.ledger_row_id
@@ -32,11 +33,12 @@ rules as (
 -- What a charge says of itself, in the lines of its bill.
 charge_subjects as (
     select distinct
-        charge_key,
+        {{ charge_key() }} as charge_key,
         sub_account_id,
         billing_account_id,
         tags
-    from {{ ref('int_charges__groups') }}
+    from {{ ref('int_charges__lines') }}
+    where {{ is_rebuilt('billing_period_start_date', key='billing_period_start_date') }}
 ),
 
 ruled as (
