@@ -16,11 +16,15 @@ from ingest import lake
 from ingest.contracts import BILL_PERIODS, CONTROL_TOTALS, DELIVERIES, LandingTable, landing_tables
 from ingest.control_measures import KEYS, MEASURES, ROW_COUNT, Measures, bound
 from ingest.home import Home
-from ingest.registry import LANDED, latest_sql
+from ingest.registry import LANDED, SUPERSEDED, latest_sql
 
 READING: Final = "reading"
 LAKE: Final = "lake"
 _MOST_FILES: Final = 32
+
+
+_COUNTED_FOR: Final = f"""d.source_name = t.source_name and d.object_uri = t.object_uri and d.slice_key = t.slice_key
+    and (d.status = '{LANDED}' or t.counted_at >= d.landed_at)"""
 
 
 def record_totals(
@@ -37,12 +41,13 @@ def record_totals(
 
 
 def fill_missing(home: Home, engine: duckdb.DuckDBPyConnection) -> None:
-    """Count in the lake what was landed before there were control totals: marked as such, once, before a build."""
+    """Count in the lake what was landed before there were control totals, and what is left of objects whose loss was
+    accepted: marked as such, once, before a build."""
     missing = engine.execute(
         f"""select table_name, slice_key, list(distinct object_uri order by object_uri)
-        from ({_select_registry(home, engine)}) as d
-        anti join ({_select_all(home, engine)}) as t using (source_name, object_uri, slice_key)
-        where d.status = '{LANDED}' and d.rows_landed > 0 group by all order by all"""
+        from ({_select_holding(_select_registry(home, engine))}) as d
+        anti join ({_select_all(home, engine)}) as t on {_COUNTED_FOR}
+        where d.rows_landed > 0 group by all order by all"""
     ).fetchall()
     by_table: dict[str, dict[str, str]] = defaultdict(dict)
     for table_name, slice_key, uris in missing:
@@ -74,10 +79,16 @@ def select_figures(table: LandingTable, slice_key: str, rows_sql: str, counted_f
 
 
 def standing_sql(totals_sql: str, deliveries_sql: str) -> str:
-    """The totals that count: the latest of each object and slice that the registry has as landed."""
+    """The totals that count: the latest of each object and slice that the lake holds by the registry."""
     return f"""select t.* from ({_latest_sql(totals_sql)}) as t
-        semi join (select * from ({deliveries_sql}) where status = '{LANDED}') as d
-        on t.source_name = d.source_name and t.object_uri = d.object_uri and t.slice_key = d.slice_key"""
+        semi join ({_select_holding(deliveries_sql)}) as d on {_COUNTED_FOR}"""
+
+
+def _select_holding(deliveries_sql: str) -> str:
+    """Registry rows of which the lake has rows. What was accepted as lost keeps its count, but is landed no more."""
+    return (
+        f"select * from ({deliveries_sql}) where status = '{LANDED}' or (status = '{SUPERSEDED}' and rows_landed > 0)"
+    )
 
 
 def _latest_sql(totals_sql: str) -> str:

@@ -14,6 +14,7 @@ from ingest.home import Home
 from ingest.kinds import KINDS
 from ingest.landing import land
 from ingest.raw_views import pin
+from ingest.registry import LANDED, SUPERSEDED, Registry
 from tests.ingest.landed import (
     FOCUS_SOURCE,
     LOG_SOURCE,
@@ -95,6 +96,20 @@ def test_what_landed_before_there_were_totals_is_counted_once_in_the_lake(home: 
     version = lake.read_version(home, CONTROL_TOTALS)
     pin(home, code_fingerprint="v1")
     assert lake.read_version(home, CONTROL_TOTALS) == version
+
+
+def test_of_an_object_that_was_accepted_as_lost_what_is_left_counts(home: Home) -> None:
+    configure(home, LOG_SOURCE)
+    write(home.path / "logs/a.jsonl", "\n".join([request("r1"), request("r2", day=2), request("r3", day=2)]))
+    land(home)
+    (lost,) = [file for file in lake.list_files(home, LITELLM_REQUESTS) if file.row_count == 2]
+    lake.swap_files(home, LITELLM_REQUESTS, [], [lost])
+    with lake.open_engine(home) as engine:
+        registry = Registry(home, engine)
+        registry.change_status(registry.list_rows(LITELLM_REQUESTS, LANDED), SUPERSEDED, "accepted as lost")
+    assert counted(home, LITELLM_REQUESTS) == []
+    pin(home, code_fingerprint="v1")
+    assert dict(counted(home, LITELLM_REQUESTS))["row_count"] == 1
 
 
 def test_many_landings_leave_few_files(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
