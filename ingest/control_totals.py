@@ -5,7 +5,7 @@ before the registry. Of an object and slice the latest ones count, and only whil
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -40,9 +40,10 @@ def record_totals(
         _append(home, engine, " union all ".join(selects))
 
 
-def fill_missing(home: Home, engine: duckdb.DuckDBPyConnection) -> None:
+def fill_missing(home: Home, engine: duckdb.DuckDBPyConnection, finish: Callable[[LandingTable, str], str]) -> None:
     """Count in the lake what was landed before there were control totals, and what is left of objects whose loss was
-    accepted: marked as such, once, before a build."""
+    accepted: marked as such, once, before a build. `finish` makes of a select of the lake what the build will see.
+    """
     missing = engine.execute(
         f"""select table_name, slice_key, list(distinct object_uri order by object_uri)
         from ({_select_holding(_select_registry(home, engine))}) as d
@@ -51,7 +52,8 @@ def fill_missing(home: Home, engine: duckdb.DuckDBPyConnection) -> None:
     ).fetchall()
     by_table: dict[str, dict[str, str]] = defaultdict(dict)
     for table_name, slice_key, uris in missing:
-        by_table[table_name][slice_key] = _select_landed(home, engine, table_name, slice_key, uris)
+        landed_sql = _select_landed(home, engine, table_name, slice_key, uris)
+        by_table[table_name][slice_key] = finish(landing_tables()[table_name], landed_sql)
     for table_name, rows_by_key in by_table.items():
         record_totals(home, engine, landing_tables()[table_name], rows_by_key, LAKE)
 

@@ -85,7 +85,7 @@ def pin(home: Home, *, full_refresh: bool = False, code_fingerprint: str, again:
     """
     with hold_lock(home), _open_warehouse(home) as warehouse:
         with lake.open_engine(home) as engine:
-            fill_missing(home, engine)
+            fill_missing(home, engine, keep_in_range_sql)
         files = {table.name: lake.list_files(home, table) for table in _raw_tables().values()}
         warehouse.execute("begin transaction")
         _create_state(warehouse)
