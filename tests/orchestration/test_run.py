@@ -86,14 +86,14 @@ def test_a_refused_config_row_alone_is_said_first_and_all_else_is_built_and_publ
     owners.write_text(owners.read_text() + "namespace,short\n")
     result = run_wattledger("run", home=built_home)
     assert result.returncode == 1, result.stdout + result.stderr
-    refused = result.stdout.index("refused config")
+    refused = result.stdout.index("refused ")
     assert "owners.csv" in result.stdout[refused:].splitlines()[0]
     assert refused < result.stdout.index("Rows by source")
     assert published_build(built_home) not in (None, before)
     # Refused as before, and nothing to build: said first all the same.
     again = run_wattledger("run", home=built_home)
     assert again.returncode == 1
-    assert again.stdout.index("refused config") < again.stdout.index("Rows by source")
+    assert again.stdout.index("refused ") < again.stdout.index("Rows by source")
     assert "Nothing had changed since the last run." in again.stdout
 
 
