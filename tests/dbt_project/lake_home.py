@@ -50,7 +50,7 @@ class LakeHome:
         table = landing_tables()[table_name]
         parts: dict[object, list[dict[str, object]]] = defaultdict(list)
         for position, row in enumerate(rows, start=1):
-            landed = {"_source": "by-hand"} | row | {"_object": uri, "_position": position}
+            landed = {"_source": table_name} | row | {"_object": uri, "_position": position}
             parts[landed[table.partition] if table.partition else None].append(landed)
         current = {file.path: file for file in lake.list_files(self.home, table)}
         gone = [current[file.path] for file in self._written.pop((table_name, uri), [])]
@@ -65,7 +65,7 @@ class LakeHome:
         slice_id = lake.hash_text(uri)
         files = [file for file in lake.list_files(self.home, table) if file.slice_id == slice_id]
         status = LANDED if files else SUPERSEDED
-        known = {"source_name": "by-hand", "source_kind": "by-hand", "table_name": table.name, "slice_key": uri}
+        known = {"source_name": table.name, "source_kind": "by-hand", "table_name": table.name, "slice_key": uri}
         known |= {"object_uri": uri, "version": "", "etag": "", "sha256": "", "options_sha256": "", "status": status}
         counts = {"rows_read": row_count, "rows_landed": row_count, "rows_quarantined": 0}
         with lake.open_engine(self.home) as engine:
