@@ -1,7 +1,7 @@
 """What each Delta table must hold: its version and every file of it, written down after each landing and each booking.
 
 The stock of the lake's tables is kept in HOME/books, that of the books in HOME/lake: whatever folder is lost, the other
-one says what was in it. A copy of the registry and of the quarantine is kept with it, since no source has those rows.
+one says what was in it. A copy of registry, quarantine and control totals is kept too: no source has those rows.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from ingest.contracts import DELIVERIES, QUARANTINE, LandingTable
+from ingest.contracts import CONTROL_TOTALS, DELIVERIES, QUARANTINE, LandingTable
 from ingest.disposable import REPAIRS, set_aside
 from ingest.home import Home
 
-COPIED_TABLES: Final = (DELIVERIES.name, QUARANTINE.name)
+COPIED_TABLES: Final = (DELIVERIES.name, QUARANTINE.name, CONTROL_TOTALS.name)
 STOCK_FOLDER: Final = "_stock"
 
 
