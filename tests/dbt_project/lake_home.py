@@ -58,21 +58,22 @@ class LakeHome:
         lake.swap_files(self.home, table, files, gone)
         self._written[table_name, uri] = files
         if table.partition:
-            self._count(table, uri, len(rows))
+            self._count(table, uri, Counter(str(row.get("_source", table_name)) for row in rows))
 
-    def _count(self, table: LandingTable, uri: str, row_count: int) -> None:
-        """What landing says of an object beside its rows: its control totals, then its row in the registry."""
+    def _count(self, table: LandingTable, uri: str, rows_by_source: Counter[str]) -> None:
+        """What landing says of an object beside its rows: its control totals, then its rows in the registry."""
         slice_id = lake.hash_text(uri)
         files = [file for file in lake.list_files(self.home, table) if file.slice_id == slice_id]
-        status = LANDED if files else SUPERSEDED
-        known = {"source_name": table.name, "source_kind": "by-hand", "table_name": table.name, "slice_key": uri}
-        known |= {"object_uri": uri, "version": "", "etag": "", "sha256": "", "options_sha256": "", "status": status}
-        counts = {"rows_read": row_count, "rows_landed": row_count, "rows_quarantined": 0}
+        known = {"source_kind": "by-hand", "table_name": table.name, "slice_key": uri, "object_uri": uri}
+        known |= {"version": "", "etag": "", "sha256": "", "options_sha256": "", "message": None}
         with lake.open_engine(self.home) as engine:
             record_totals(self.home, engine, table, {uri: lake.select_files_sql(engine, table, files)})
-            Registry(self.home, engine).record(
-                [RegistryRow(**known, **counts, message=None, data_through_at=None)]  # type: ignore[arg-type]
-            )
+            registry = Registry(self.home, engine)
+            for source in {*rows_by_source, *registry.find_owners(table, uri)}:
+                count = rows_by_source[source]
+                counts = {"rows_read": count, "rows_landed": count, "rows_quarantined": 0}
+                outcome = {"status": LANDED if count else SUPERSEDED, "data_through_at": None}
+                registry.record([RegistryRow(source_name=source, **known, **counts, **outcome)])  # type: ignore[arg-type]
 
     def _write(self, table_name: str, uri: str, day: object, rows: list[dict[str, object]]) -> lake.NewFile:
         table = landing_tables()[table_name]
