@@ -28,16 +28,21 @@ class DiskFullError(Exception):
 
 def tells_of_full_disk(error: BaseException) -> bool:
     """True when the error, or one that it came from, is that a disk, quota or file size limit is exhausted."""
+    return any(
+        (isinstance(cause, OSError) and cause.errno in _FULL_ERRNOS)
+        or any(words in str(cause).lower() for words in _FULL_WORDS)
+        for cause in _list_causes(error)
+    )
+
+
+def _list_causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it came from, and so on."""
     seen: set[int] = set()
     found: BaseException | None = error
     while found is not None and id(found) not in seen:
         seen.add(id(found))
-        if isinstance(found, OSError) and found.errno in _FULL_ERRNOS:
-            return True
-        if any(words in str(found).lower() for words in _FULL_WORDS):
-            return True
+        yield found
         found = found.__cause__ or found.__context__
-    return False
 
 
 @contextmanager
@@ -45,9 +50,11 @@ def needing_space(what: str, *places: Path) -> Iterator[None]:
     """Inside the block, an error for want of space becomes a `DiskFullError` that names what needs it, and where."""
     try:
         yield
-    except DiskFullError:
-        raise
     except Exception as error:
+        # What is closed on the way out fails alike, and would hide which step it was.
+        told = next((cause for cause in _list_causes(error) if isinstance(cause, DiskFullError)), None)
+        if told is not None:
+            raise told from None
         if not tells_of_full_disk(error):
             raise
         raise DiskFullError(_describe(what, places)) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.disk import tells_of_full_disk
+from ingest.disk import DiskFullError, needing_space, tells_of_full_disk
 from ingest.home import Home, create_home
 from tests.ingest.landed import LOG_SOURCE, configure, request, write
 from tests.orchestration.commands import run_wattledger
@@ -92,3 +92,13 @@ def test_words_of_many_tongues_for_a_full_disk(error: Exception, is_full: bool):
     wrapped = RuntimeError("the step failed")
     wrapped.__cause__ = error
     assert tells_of_full_disk(error) is tells_of_full_disk(wrapped) is is_full
+
+
+def test_a_log_that_cannot_be_closed_does_not_hide_the_step(tmp_path: Path):
+    full = OSError(28, "No space left on device")
+    with pytest.raises(DiskFullError, match="building needs space"), needing_space("the home", tmp_path):
+        try:
+            with needing_space("building", tmp_path):
+                raise full
+        finally:
+            raise OSError(28, "No space left on device")
