@@ -45,7 +45,7 @@ counted as (
         spoken_for.*,
         seen_cards.card_count,
         {{ node_parts(
-            'case when list_$_weight = 0 then 0 else least('
+            'case when list_$_weight = 0 then 0 when held_$_weight != 0 then least('
             ~ integer_div('held_@_millionths * list_$_weight', 'held_$_weight') ~ ', ' ~ most ~ ') end as $_millionths'
         ) }}
     from spoken_for
