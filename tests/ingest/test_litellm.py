@@ -349,7 +349,7 @@ def test_landed_and_refused_add_up_over_several_batches(read_object: Any):
         (b"", "empty"),
         (b"\n \n", "no record"),
         (b"date,team,cost\n2026-09-01,a,1\n", "no line is a JSON object"),
-        (b"PAR1\x00\x15\x04\n\x15", "no line is a JSON object"),
+        (b"PAR1\x00\x15\x04\n\x15", "is Parquet, where text is read"),
         (gzip.compress(to_lines(make_payload()).encode() * 50, mtime=0)[:-20], "truncated gzip"),
         (b"\x1f\x8b" + b"junk" * 20, "damaged gzip"),
         (b"{\n", "not one JSON document"),

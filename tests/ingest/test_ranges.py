@@ -17,6 +17,7 @@ from ingest.contracts import (
     QUARANTINE,
     landing_tables,
 )
+from ingest.control_tables import CONTROL_TOTALS
 from ingest.home import Home
 from ingest.landing import land
 from ingest.landing_table import LandingTable
@@ -25,7 +26,7 @@ from ingest.raw_views import keep_in_range_sql
 from tests.dbt_project.extreme_rows import is_numeric, list_landed_tables, list_type_extremes, make_row
 from tests.ingest.landed import FOCUS_SOURCE, LOG_SOURCE, bill, configure, find, query, request, write
 
-_BOOKKEEPING = (DELIVERIES.name, QUARANTINE.name)
+_BOOKKEEPING = (CONTROL_TOTALS.name, DELIVERIES.name, QUARANTINE.name)
 EACH_TABLE = pytest.mark.parametrize("table", list_landed_tables().values(), ids=list_landed_tables())
 
 

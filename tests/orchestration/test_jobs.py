@@ -58,7 +58,10 @@ def test_the_daily_job_on_a_day_without_news_confirms_every_mart_and_writes_the_
     assert emails
     # The same day once more, as Dagster's own command runs it, writes nothing else.
     ran = subprocess.run(
-        [str(Path(sys.executable).with_name("dagster")), "job", "execute", "-w", "workspace.yaml", "-j", "everything"],
+        [
+            str(Path(sys.executable).with_name("dagster")),
+            *("job", "execute", "-m", "orchestration.definitions", "-j", "everything"),
+        ],
         cwd=REPOSITORY,
         env=make_environment(built_home),
         capture_output=True,

@@ -1,7 +1,7 @@
 -- Law 1 for GPUs: per day and GPU the instants that the models know of each holder are those of the samples in the
 -- lake, which another law holds against what landing counted; and the energy of a day's counter steps is what the
 -- readings in the lake say, step by step, whatever of it is set aside as implausible.
-{{ config(meta={'dagster': {'ref': {'name': 'fct_gpu_energy_hourly'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_gpu__energy_pairs'}}}) }}
 
 with instants as (
     select

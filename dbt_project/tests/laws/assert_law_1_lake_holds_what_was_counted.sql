@@ -1,6 +1,7 @@
 -- Law 1 in the lake: the rows of each object are as many as landing counted. Of bills those of a period: the same rows
 -- delivered again keep the file that they came in first.
 {{ config(meta={'dagster': {'ref': {'name': 'fct_cost_ledger'}}}) }}
+-- Dagster shows it on the ledger. depends_on: {{ ref('fct_cost_ledger') }}
 
 with totals as (
     select
