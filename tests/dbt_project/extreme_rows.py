@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ingest.contracts import DCGM_SAMPLES, DELIVERIES, KUBE_STATE_SAMPLES, QUARANTINE, VLLM_SAMPLES, landing_tables
+from ingest.control_tables import CONTROL_TOTALS
 from ingest.landing_table import DATE, INSTANT, TEXT, LandingTable
 
 DAY: Final = date(2026, 10, 1)
@@ -76,6 +77,8 @@ _METRICS: Final = {
         "vllm:num_requests_waiting",
     ),
 }
+
+_NOT_FROM_OBJECTS: Final = (CONTROL_TOTALS.name, DELIVERIES.name, QUARANTINE.name, "llm_prices")
 
 
 def is_numeric(kind: pa.DataType) -> bool:
@@ -147,5 +150,5 @@ def list_landed_tables() -> dict[str, LandingTable]:
     return {
         name: table
         for name, table in landing_tables().items()
-        if not name.startswith("config_") and name not in (DELIVERIES.name, QUARANTINE.name, "llm_prices")
+        if not name.startswith("config_") and name not in _NOT_FROM_OBJECTS
     }

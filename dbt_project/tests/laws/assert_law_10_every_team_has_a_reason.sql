@@ -53,10 +53,15 @@ ruled as (
         rules.match_on,
         rules.match_key,
         rules.match_value,
+        -- What a policy takes from the rule's team, such as the difference to a standard rate, names the rule too.
         coalesce(
             rules.team_id = ledger.team_id
             and rules.cost_center_id is not distinct from ledger.cost_center_id,
             false
+        ) or (
+            rules.rule_id is not null
+            and ledger.policy_id is not null
+            and ledger.team_id in ({{ named_owners() }})
         ) as is_rules_team
     from ledger
     left join rules
